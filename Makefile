@@ -1,0 +1,43 @@
+# make run, make test: on a machine with only Python 3.11+, its venv module, and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WHEEL_CHECK := build/wheel-check
+
+.PHONY: run test check lint types layers wheel-test clean
+
+run: $(VENV)/run
+	$(BIN)/jwks-server serve sample_keys
+
+test: $(VENV)/test
+	$(BIN)/python -m pytest
+
+check: lint types layers test wheel-test
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/dev
+	$(BIN)/mypy
+
+layers: $(VENV)/dev
+	$(BIN)/lint-imports
+
+# What is released is the wheel: its tests run where the source folder can't be imported.
+wheel-test: $(VENV)/dev
+	rm -rf $(WHEEL_CHECK) dist
+	$(BIN)/python -m build --wheel --outdir dist
+	mkdir -p $(WHEEL_CHECK)
+	cp -R tests sample_keys deploy README.md CHANGELOG.md pyproject.toml $(WHEEL_CHECK)
+	$(PYTHON) -m venv $(WHEEL_CHECK)/.venv
+	$(WHEEL_CHECK)/.venv/bin/pip install --quiet "$$(ls dist/*.whl)[test]"
+	cd $(WHEEL_CHECK) && .venv/bin/python -m pytest
+
+$(VENV)/run $(VENV)/test $(VENV)/dev: $(VENV)/%: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable ".$(if $(filter-out run,$*),[$*])"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist

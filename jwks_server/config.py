@@ -1,0 +1,74 @@
+"""The settings, parsed and validated once."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from jwks_server.errors import ConfigError
+from jwks_server.keys.policy import Policy
+
+_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
+_MEDIA_TYPE = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen; port 0 is any free one."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Read ``HOST:PORT`` or ``[IPV6]:PORT``.
+
+        Raises:
+            ConfigError: The text is neither.
+        """
+        host, colon, port = text.rpartition(":")
+        bracketed = host.startswith("[") and host.endswith("]")
+        if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535 or (":" in host) != bracketed:
+            raise ConfigError(f"--bind {text} is not HOST:PORT or [IPV6]:PORT; write, for example, 127.0.0.1:8080.")
+        return cls(host.strip("[]"), int(port))
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that ``serve`` needs to know.
+
+    Attributes:
+        directory: Where the key files are; it may be missing.
+        binds: Where to listen.
+        path: The JWK Set's path.
+        media_type: The JWK Set's Content-Type.
+        patterns: The shell patterns that key files' names match.
+        passphrase_file: What holds the passphrase of encrypted private keys.
+        policy: The operator's decisions about the set.
+        rescan: The seconds after which the directory is looked at even without an event.
+
+    Raises:
+        ConfigError: A value is out of its bounds.
+    """
+
+    directory: Path
+    binds: tuple[Address, ...]
+    path: str
+    media_type: str
+    patterns: tuple[str, ...]
+    passphrase_file: Path | None
+    policy: Policy
+    rescan: float
+
+    def __post_init__(self) -> None:
+        if not _PATH.fullmatch(self.path) or {".", ".."} & set(self.path.split("/")):
+            raise ConfigError(f"--path {self.path} is not an absolute path of letters, digits and . _ ~ -; mend it.")
+        if not _MEDIA_TYPE.fullmatch(self.media_type):
+            raise ConfigError(f"--media-type {self.media_type} is not a media type; write, for example, application/json.")
+        if unusable := [one for one in self.patterns if not one or "/" in one or one.startswith(".")]:
+            raise ConfigError(
+                f"--pattern {unusable[0]!r} can't match a key file; patterns are for names without a leading dot or a slash."
+            )

@@ -1,0 +1,243 @@
+"""Every error of the program, as one tree.
+
+    JwksError
+    |-- ConfigError                a flag or its value is wrong; exit code 2
+    |-- ListenError                an address can't be listened on; exit code 1
+    |-- TaskDied                   a background task ended; exit code 1
+    |-- SourceError                the key directory as a whole; the last good set stays
+    |   |-- DirectoryMissing
+    |   |-- DirectoryUnreadable
+    |   `-- NoKeys
+    |-- KeyFileError               one file; it costs that file only
+    |   |-- FileUnreadable, FileNotRegular, FileTooLarge
+    |   |-- PemMissing, PemMalformed, PemUnsupported
+    |   |-- PassphraseMissing, PassphraseWrong
+    |   |-- KeyMalformed, KeyInconsistent, KeyTooSmall
+    |   |-- KindUnsupported, KindNotAllowed
+    |   `-- CertificateMismatch, KidConflict, KidInvalid
+    `-- Problem                    one request; an RFC 9457 problem document
+        |-- BadRequest, NotFound, MethodNotAllowed, NotAcceptable, PreconditionFailed
+        `-- InternalError, NoKeySet
+
+A ``code`` is stable: logs, metrics, the command line, HTTP and README.md use the same one. A message says
+the rule that was broken and the way out; it never holds key material.
+"""
+
+from typing import ClassVar
+
+
+class JwksError(Exception):
+    """What this program raises on purpose.
+
+    Two are equal when they say the same, so that a fault that lasts is reported once.
+
+    Args:
+        message: One sentence: the rule that was broken, then the way out.
+    """
+
+    code: ClassVar[str]
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other.message == self.message
+
+    def __hash__(self) -> int:
+        return hash((self.code, self.message))
+
+
+class ConfigError(JwksError):
+    """A flag, an environment variable or its value is wrong."""
+
+    code = "config-invalid"
+
+
+class ListenError(JwksError):
+    """An address can't be listened on."""
+
+    code = "listen-failed"
+
+
+class TaskDied(JwksError):
+    """A background task ended, so that what is served could no longer follow the directory."""
+
+    code = "task-died"
+
+
+class SourceError(JwksError):
+    """The key directory as a whole gives no set; the last good one stays in place."""
+
+
+class DirectoryMissing(SourceError):
+    """There is no directory at the path."""
+
+    code = "directory-missing"
+
+
+class DirectoryUnreadable(SourceError):
+    """The path is no directory, or it can't be listed."""
+
+    code = "directory-unreadable"
+
+
+class NoKeys(SourceError):
+    """The directory was read and gives no key at all."""
+
+    code = "no-keys"
+
+
+class KeyFileError(JwksError):
+    """One file is refused."""
+
+
+class FileUnreadable(KeyFileError):
+    """The file can't be opened or read."""
+
+    code = "file-unreadable"
+
+
+class FileNotRegular(KeyFileError):
+    """The name stands for a directory, a FIFO, a socket or a device."""
+
+    code = "file-not-regular"
+
+
+class FileTooLarge(KeyFileError):
+    """The file is over the size limit."""
+
+    code = "file-too-large"
+
+
+class PemMissing(KeyFileError):
+    """The file holds no PEM block."""
+
+    code = "pem-missing"
+
+
+class PemMalformed(KeyFileError):
+    """A block's BEGIN and END lines don't pair (RFC 7468)."""
+
+    code = "pem-malformed"
+
+
+class PemUnsupported(KeyFileError):
+    """A block's label is not one of a key or a certificate."""
+
+    code = "pem-unsupported"
+
+
+class PassphraseMissing(KeyFileError):
+    """The private key is encrypted and there is no passphrase to open it with."""
+
+    code = "passphrase-missing"
+
+
+class PassphraseWrong(KeyFileError):
+    """The passphrase does not open the encrypted private key."""
+
+    code = "passphrase-wrong"
+
+
+class KeyMalformed(KeyFileError):
+    """A block's contents are not what its label says."""
+
+    code = "key-malformed"
+
+
+class KeyInconsistent(KeyFileError):
+    """The parts of an RSA private key don't belong together: p * q is not n."""
+
+    code = "key-inconsistent"
+
+
+class KeyTooSmall(KeyFileError):
+    """An RSA key is shorter than RFC 7518 section 3.3 asks for."""
+
+    code = "key-too-small"
+
+
+class KindUnsupported(KeyFileError):
+    """The key is of a kind that has no place in a set of verification keys."""
+
+    code = "kind-unsupported"
+
+
+class KindNotAllowed(KeyFileError):
+    """The key is of a kind that is published only when it is asked for by name."""
+
+    code = "kind-not-allowed"
+
+
+class CertificateMismatch(KeyFileError):
+    """A certificate belongs neither to a key of its file nor to a key's chain."""
+
+    code = "certificate-mismatch"
+
+
+class KidConflict(KeyFileError):
+    """Another key already has this kid."""
+
+    code = "kid-conflict"
+
+
+class KidInvalid(KeyFileError):
+    """The file's name can't serve as a kid."""
+
+    code = "kid-invalid"
+
+
+class Problem(JwksError):
+    """A request that can't be answered as asked: an RFC 9457 problem document."""
+
+    status: ClassVar[int]
+
+
+class BadRequest(Problem):
+    """What arrived is no HTTP request (RFC 9112)."""
+
+    code = "bad-request"
+    status = 400
+
+
+class NotFound(Problem):
+    """Nothing is served at the path."""
+
+    code = "not-found"
+    status = 404
+
+
+class MethodNotAllowed(Problem):
+    """The method is not one of GET, HEAD and OPTIONS."""
+
+    code = "method-not-allowed"
+    status = 405
+
+
+class NotAcceptable(Problem):
+    """Accept-Encoding rules out every coding there is (RFC 9110 section 12.5.3)."""
+
+    code = "not-acceptable"
+    status = 406
+
+
+class PreconditionFailed(Problem):
+    """If-Match names another version than the current one (RFC 9110 section 13.1.1)."""
+
+    code = "precondition-failed"
+    status = 412
+
+
+class InternalError(Problem):
+    """The request met a fault of this program."""
+
+    code = "internal-error"
+    status = 500
+
+
+class NoKeySet(Problem):
+    """No key set has been loaded yet."""
+
+    code = "no-key-set"
+    status = 503

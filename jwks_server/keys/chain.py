@@ -1,0 +1,84 @@
+"""Keys and certificates of one file -> keys, each with its own chain (RFC 7517 section 4.7)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+
+from jwks_server.errors import CertificateMismatch
+
+_Issuers = dict[x509.Certificate, list[x509.Certificate]]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundKey:
+    """A public key and its certificate chain, leaf first; the chain is empty where there is none."""
+
+    key: PublicKeyTypes
+    chain: tuple[x509.Certificate, ...] = ()
+
+
+def pair(keys: Sequence[PublicKeyTypes], certificates: Sequence[x509.Certificate]) -> tuple[FoundKey, ...]:
+    """Give each key its chain; where there are no keys, the certificates that issued no other are the keys.
+
+    Args:
+        keys: A file's keys, each once, in the file's order.
+        certificates: The same file's certificates, in any order.
+
+    Raises:
+        CertificateMismatch: A certificate belongs neither to a key nor to a key's chain.
+    """
+    issuers: _Issuers = {
+        one: [other for other in certificates if other != one and _issued(other, one)] for one in certificates
+    }
+    if not keys:
+        issuing = {issuer for found in issuers.values() for issuer in found}
+        keys = _distinct([one.public_key() for one in certificates if one not in issuing])
+    own = [[one for one in certificates if one.public_key() == key] for key in keys]
+    accounted = {member for leaves in own for leaf in leaves for member in _ancestry(leaf, issuers)}
+    for number, one in enumerate(certificates, start=1):
+        if one not in accounted:
+            raise CertificateMismatch(
+                f"Certificate {number} belongs neither to a key in this file nor to the chain of one; "
+                "put each key into a file with its own chain, leaf first."
+            )
+    return tuple(
+        FoundKey(key, tuple(_path(leaves[0], issuers)) if leaves else ())
+        for key, leaves in zip(keys, own, strict=True)
+    )
+
+
+def _distinct(keys: Sequence[PublicKeyTypes]) -> list[PublicKeyTypes]:
+    return [key for at, key in enumerate(keys) if key not in keys[:at]]
+
+
+def _issued(issuer: x509.Certificate, subject: x509.Certificate) -> bool:
+    try:
+        subject.verify_directly_issued_by(issuer)
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+        return False
+    return True
+
+
+def _path(leaf: x509.Certificate, issuers: _Issuers) -> Iterator[x509.Certificate]:
+    """Walk from the leaf to its issuer and on; of a cross-signed issuer's certificates, take the first."""
+    seen = set()
+    following: x509.Certificate | None = leaf
+    while following is not None and following not in seen:
+        seen.add(following)
+        yield following
+        following = next(iter(issuers[following]), None)
+
+
+def _ancestry(leaf: x509.Certificate, issuers: _Issuers) -> set[x509.Certificate]:
+    """Find all that had a part in issuing the leaf, itself and cross-signed issuers included."""
+    seen: set[x509.Certificate] = set()
+    waiting = [leaf]
+    while waiting:
+        one = waiting.pop()
+        if one not in seen:
+            seen.add(one)
+            waiting.extend(issuers[one])
+    return seen

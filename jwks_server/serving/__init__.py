@@ -1,0 +1,1 @@
+"""The HTTP side: finished replies from the catalog. It never opens a key file."""

@@ -1,0 +1,74 @@
+"""KeySet -> finished replies: bodies, entity tags, headers."""
+
+import base64
+import gzip
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import brotli
+
+from jwks_server.keys.keyset import KeySet
+
+# Beyond this size the best compression takes seconds, and no set that clients can read is as large.
+_BEST_COMPRESSION_BYTES = 256 * 1024
+
+CORS = {"Access-Control-Allow-Origin": "*"}
+NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A finished reply in one content coding.
+
+    Attributes:
+        coding: ``identity``, ``gzip`` or ``br``.
+        body: The bytes to send.
+        etag: A strong entity tag: the digest of exactly these bytes, so each coding has its own.
+        headers: What a 200 carries.
+        revalidated: What a 304 carries (RFC 9110 section 15.4.5).
+    """
+
+    coding: str
+    body: bytes
+    etag: str
+    headers: Mapping[str, str]
+    revalidated: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """A key set, finished in every coding."""
+
+    variants: tuple[Variant, ...]
+
+
+def render(keyset: KeySet, media_type: str) -> Representation:
+    """Finish the replies of a set; the same set gives the same bytes and tags on every replica.
+
+    Args:
+        keyset: What to publish.
+        media_type: The Content-Type.
+    """
+    body = keyset.body
+    small = len(body) <= _BEST_COMPRESSION_BYTES
+    encoded = {
+        "identity": body,
+        "gzip": gzip.compress(body, compresslevel=9 if small else 1, mtime=0),
+        "br": brotli.compress(body, quality=11 if small else 1),
+    }
+    shared = {
+        "Cache-Control": f"public, max-age={keyset.max_age}, stale-if-error=86400",
+        "Vary": "Accept-Encoding",
+        **CORS,
+        **NO_SNIFFING,
+    }
+    return Representation(tuple(_variant(coding, data, media_type, shared) for coding, data in encoded.items()))
+
+
+def _variant(coding: str, body: bytes, media_type: str, shared: Mapping[str, str]) -> Variant:
+    digest = base64.urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode("ascii")
+    revalidated = {"ETag": f'"{digest}"', **shared}
+    encoding = {} if coding == "identity" else {"Content-Encoding": coding}
+    headers = {"Content-Type": media_type, **encoding, **revalidated}
+    return Variant(coding, body, revalidated["ETag"], headers, revalidated)

@@ -1,0 +1,1 @@
+"""The directory side: the only code that touches a key file."""
