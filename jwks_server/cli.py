@@ -1,8 +1,9 @@
 """The command line: options in, one call into the package out."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import click
 
@@ -13,12 +14,14 @@ from jwks_server.keys.jwk import ED_ALGS, OPTIONAL_KINDS, RSA_ALGS, KidScheme
 from jwks_server.keys.policy import Policy
 from jwks_server.telemetry import LogFormat, configure
 
+F = TypeVar("F", bound=Callable[..., None])
+
 _EXIT_FAILED = 1
 _EXIT_USAGE = 2
 _YEAR_SECONDS = 365 * 86400
 
 
-def _option(flag: str, **attributes: Any) -> Any:  # noqa: ANN401 - click's own signature
+def _option(flag: str, **attributes: Any) -> Callable[[F], F]:  # noqa: ANN401 - click's own signature
     """Make an option that can also be set by its environment variable, JWKS_SERVER_ and its name."""
     variable = "JWKS_SERVER_" + flag.removeprefix("--").replace("-", "_").upper()
     return click.option(flag, envvar=variable, show_envvar=True, show_default=True, **attributes)
@@ -50,9 +53,7 @@ def cli() -> None:
 @_option("--kid", default="thumbprint", type=click.Choice(get_args(KidScheme)), help="How a key's kid is made.")
 @_option("--rsa-alg", default="RS256", type=click.Choice(RSA_ALGS), help="The alg of RSA keys.")
 @_option("--ed-alg", default="EdDSA", type=click.Choice(ED_ALGS), help="The alg of Edwards-curve keys.")
-@_option(
-    "--allow", multiple=True, type=click.Choice(OPTIONAL_KINDS), help="Publish this kind of key too. Repeatable."
-)
+@_option("--allow", multiple=True, type=click.Choice(OPTIONAL_KINDS), help="Publish this kind of key too. Repeatable.")
 @_option("--allow-empty", is_flag=True, help="Let a change through that leaves no key at all.")
 @_option(
     "--rescan",

@@ -7,6 +7,7 @@ from pathlib import Path
 from jwks_server.errors import ConfigError
 from jwks_server.keys.policy import Policy
 
+_MAX_PORT = 65535
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 _MEDIA_TYPE = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+")
 
@@ -27,7 +28,8 @@ class Address:
         """
         host, colon, port = text.rpartition(":")
         bracketed = host.startswith("[") and host.endswith("]")
-        if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535 or (":" in host) != bracketed:
+        is_port = port.isascii() and port.isdigit() and int(port) <= _MAX_PORT
+        if not colon or not is_port or (":" in host) != bracketed:
             raise ConfigError(f"--bind {text} is not HOST:PORT or [IPV6]:PORT; write, for example, 127.0.0.1:8080.")
         return cls(host.strip("[]"), int(port))
 
@@ -67,8 +69,6 @@ class Settings:
         if not _PATH.fullmatch(self.path) or {".", ".."} & set(self.path.split("/")):
             raise ConfigError(f"--path {self.path} is not an absolute path of letters, digits and . _ ~ -; mend it.")
         if not _MEDIA_TYPE.fullmatch(self.media_type):
-            raise ConfigError(f"--media-type {self.media_type} is not a media type; write, for example, application/json.")
+            raise ConfigError(f"--media-type {self.media_type} is no media type; write, for example, application/json.")
         if unusable := [one for one in self.patterns if not one or "/" in one or one.startswith(".")]:
-            raise ConfigError(
-                f"--pattern {unusable[0]!r} can't match a key file; patterns are for names without a leading dot or a slash."
-            )
+            raise ConfigError(f"--pattern {unusable[0]!r} can't match a key file; leave out slashes and leading dots.")

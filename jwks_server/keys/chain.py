@@ -30,9 +30,7 @@ def pair(keys: Sequence[PublicKeyTypes], certificates: Sequence[x509.Certificate
     Raises:
         CertificateMismatch: A certificate belongs neither to a key nor to a key's chain.
     """
-    issuers: _Issuers = {
-        one: [other for other in certificates if other != one and _issued(other, one)] for one in certificates
-    }
+    issuers: _Issuers = {one: [other for other in certificates if _issued(other, one)] for one in certificates}
     if not keys:
         issuing = {issuer for found in issuers.values() for issuer in found}
         keys = _distinct([one.public_key() for one in certificates if one not in issuing])
@@ -45,8 +43,7 @@ def pair(keys: Sequence[PublicKeyTypes], certificates: Sequence[x509.Certificate
                 "put each key into a file with its own chain, leaf first."
             )
     return tuple(
-        FoundKey(key, tuple(_path(leaves[0], issuers)) if leaves else ())
-        for key, leaves in zip(keys, own, strict=True)
+        FoundKey(key, tuple(_path(leaves[0], issuers)) if leaves else ()) for key, leaves in zip(keys, own, strict=True)
     )
 
 
@@ -55,6 +52,9 @@ def _distinct(keys: Sequence[PublicKeyTypes]) -> list[PublicKeyTypes]:
 
 
 def _issued(issuer: x509.Certificate, subject: x509.Certificate) -> bool:
+    """Tell whether one key's holder vouches for another key; a self-signed certificate vouches for none."""
+    if issuer.public_key() == subject.public_key():
+        return False
     try:
         subject.verify_directly_issued_by(issuer)
     except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):

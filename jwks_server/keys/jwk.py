@@ -109,7 +109,7 @@ def b64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
 
 
-def _kind_and_members(key: PublicKeyTypes) -> tuple[Kind, dict[str, str]]:
+def _kind_and_members(key: PublicKeyTypes) -> tuple[Kind, dict[str, str]]:  # noqa: PLR0911 - one a kind
     """RSA integers are minimal, EC coordinates full length (RFC 7518 sections 6.3.1 and 6.2.1.2)."""
     match key:
         case rsa.RSAPublicKey():

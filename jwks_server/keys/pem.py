@@ -102,7 +102,7 @@ def _blocks(data: bytes) -> Iterator[_Block]:
                 lines.append(line)
         elif marker[1] == b"BEGIN" and label is None:
             label, lines = marker[2], []
-        elif marker[1] == b"END" and label == marker[2]:
+        elif marker[1] == b"END" and label is not None and label == marker[2]:
             yield _Block(label.decode("ascii"), tuple(lines))
             label = None
         else:
@@ -137,15 +137,15 @@ def _public_key(block: _Block, passphrase: bytes | None) -> PublicKeyTypes:
             # An encrypted OpenSSH file holds its public half in clear: there is nothing to decrypt.
             if (public := openssh.public_half_of_encrypted(block.lines)) is not None:
                 return public
-            private: PrivateKeyTypes = load_ssh_private_key(
-                block.pem, None, unsafe_skip_rsa_key_validation=True
-            )
+            private: PrivateKeyTypes = load_ssh_private_key(block.pem, None, unsafe_skip_rsa_key_validation=True)
         else:
             private = load_pem_private_key(
                 block.pem, passphrase if block.encrypted else None, unsafe_skip_rsa_key_validation=True
             )
     except UnsupportedAlgorithm as exc:
-        raise KindUnsupported(f"The block {block.label} holds a key of an unknown kind; use RSA, EC or Ed25519.") from exc
+        raise KindUnsupported(
+            f"The block {block.label} holds a key of an unknown kind; use RSA, EC or Ed25519."
+        ) from exc
     except (ValueError, TypeError) as exc:
         if block.encrypted:
             raise PassphraseWrong(

@@ -1,6 +1,7 @@
 """Sockets that accept connections."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -42,11 +43,10 @@ async def listening(app: web.Application, addresses: Sequence[Address]) -> Async
 
 async def _listen(factory: Callable[[], Protocol], address: Address) -> asyncio.Server:
     try:
-        server = await asyncio.get_running_loop().create_server(
-            factory, address.host, address.port, backlog=_BACKLOG
-        )
+        server = await asyncio.get_running_loop().create_server(factory, address.host, address.port, backlog=_BACKLOG)
     except OSError as exc:
-        raise ListenError(f"{address} can't be listened on ({exc.strerror or exc}); choose another with --bind.") from exc
+        reason = os.strerror(exc.errno) if exc.errno else str(exc)
+        raise ListenError(f"{address} can't be listened on ({reason}); choose another with --bind.") from exc
     for listener in server.sockets:
         host, port, *_ = listener.getsockname()
         _log.info("listening", address=str(Address(host, port)))

@@ -22,7 +22,12 @@ class Protocol(web.RequestHandler):
 
     def __init__(self, server: web.Server) -> None:
         # A compressed body is never looked at: inflating one would hold the event loop.
-        super().__init__(server, loop=asyncio.get_running_loop(), access_log=None, auto_decompress=False)
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]  # aiohttp's own runner passes it to switch the log off
+            auto_decompress=False,
+        )
 
     def handle_error(
         self,

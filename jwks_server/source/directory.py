@@ -131,21 +131,18 @@ class Directory:
         except FileNotFoundError:
             if not entry.is_symlink():
                 return None
-            error = FileUnreadable("The link leads nowhere; mend it, or remove it.")
-            return _Read(KeyFile(entry.name, error=error))
+            dangling = FileUnreadable("The link leads nowhere; mend it, or remove it.")
+            return _Read(KeyFile(entry.name, error=dangling))
         except OSError as exc:
             if exc.errno not in _FILE_ERRNOS:
                 raise
-            error = FileUnreadable(f"The file can't be read: {os.strerror(exc.errno)}; mend its mode or owner.")
-            return _Read(KeyFile(entry.name, error=error))
+            unreadable = FileUnreadable(f"The file can't be read: {os.strerror(exc.errno)}; mend its mode or owner.")
+            return _Read(KeyFile(entry.name, error=unreadable))
 
     def _read(self, entry: os.DirEntry[str], status: os.stat_result, known: _Read | None) -> _Read:
         data = _contents(entry.path, status)
         digest = hashlib.sha256(data).digest()
-        if known and known.digest == digest:
-            file = known.file
-        else:
-            file = read_file(entry.name, data, self._passphrase)
+        file = known.file if known and known.digest == digest else read_file(entry.name, data, self._passphrase)
         fingerprint = _Fingerprint.of(status)
         return _Read(file, None if fingerprint.may_hide_a_change() else fingerprint, digest)
 

@@ -1,7 +1,6 @@
 """Trigger -> read -> build -> publish. The only writer of the catalog."""
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 

@@ -1,0 +1,193 @@
+"""Files and policy -> the key set."""
+
+import json
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support import (
+    DEFAULT_KINDS,
+    OPTIONAL_KINDS,
+    PUBLISHABLE_KINDS,
+    certificate_pem,
+    certify,
+    key,
+    private_pem,
+    public_pem,
+)
+
+from jwks_server import errors
+from jwks_server.keys.keyset import KeyFile, KeySet, build, file_changes, key_changes, read_file
+from jwks_server.keys.policy import Policy
+
+EVERY_KIND = Policy(allow=frozenset(OPTIONAL_KINDS))
+
+
+def file(name: str, *kinds: str, number: int = 0) -> KeyFile:
+    """Read a file of public keys."""
+    return read_file(name, b"".join(public_pem(key(kind, number)) for kind in kinds), None)
+
+
+def jwks(keyset: KeySet) -> list[dict[str, Any]]:
+    """Read the keys back from the body."""
+    keys: list[dict[str, Any]] = json.loads(keyset.body)["keys"]
+    return keys
+
+
+def error_of(keyset: KeySet, name: str) -> errors.KeyFileError | None:
+    """Find a file's error."""
+    (verdict,) = [one for one in keyset.verdicts if one.file == name]
+    return verdict.error
+
+
+def test_members_and_their_order() -> None:
+    """The members come as kty, kid, use, alg, the key's own, x5c, x5t#S256."""
+    certified = read_file("c.pem", certificate_pem(certify(key("Ed25519"))), None)
+    keyset = build([file("a.pem", "RSA"), file("b.pem", "P-256"), certified, file("d.pem", "ML-DSA-44")], EVERY_KIND)
+    assert [list(one) for one in jwks(keyset)] == [
+        ["kty", "kid", "use", "alg", "n", "e"],
+        ["kty", "kid", "use", "alg", "crv", "x", "y"],
+        ["kty", "kid", "use", "alg", "crv", "x", "x5c", "x5t#S256"],
+        ["kty", "kid", "use", "alg", "pub"],
+    ]
+    assert {one["use"] for one in jwks(keyset)} == {"sig"}
+
+
+def test_order_of_keys() -> None:
+    """The set is ordered RSA, EC, OKP, AKP, then by file name, then by kid."""
+    keyset = build(
+        [
+            file("1.pem", "ML-DSA-44"),
+            file("2.pem", "Ed25519"),
+            file("3.pem", "P-256", "P-384"),
+            file("5.pem", "RSA"),
+            file("4.pem", "RSA", number=1),
+        ],
+        EVERY_KIND,
+    )
+    assert [one.file for one in keyset.keys] == ["4.pem", "5.pem", "3.pem", "3.pem", "2.pem", "1.pem"]
+    assert keyset.keys[2].kid < keyset.keys[3].kid
+
+
+@given(st.randoms(use_true_random=False))
+def test_body_does_not_depend_on_the_order_of_files(shuffle: random.Random) -> None:
+    """Every replica with the same files has the same bytes."""
+    files = [file(f"{kind}.pem", kind) for kind in PUBLISHABLE_KINDS]
+    files.append(read_file("certificate.pem", certificate_pem(LEAF), None))
+    expected = build(files, EVERY_KIND).body
+    shuffle.shuffle(files)
+    assert build(files, EVERY_KIND).body == expected
+
+
+LEAF = certify(key("P-256"))
+
+
+def test_body_is_compact() -> None:
+    """The body is JSON without white space, in UTF-8."""
+    body = build([file("é.pem", "P-256")], Policy(kid="filename")).body
+    assert body.startswith(b'{"keys":[{"kty":"EC","kid":"\xc3\xa9","use":"sig","alg":"ES256","crv":"P-256","x":"')
+    assert b" " not in body
+
+
+@pytest.mark.parametrize("kind", DEFAULT_KINDS)
+def test_default_kinds(kind: str) -> None:
+    """Kinds that break no client are published without asking."""
+    assert len(build([file("a.pem", kind)], Policy()).keys) == 1
+
+
+@pytest.mark.parametrize("kind", OPTIONAL_KINDS)
+def test_optional_kinds(kind: str) -> None:
+    """Kinds that cost some clients the whole set are published only when named; the good key stays."""
+    files = [file("a.pem", kind), file("b.pem", "RSA")]
+    refused = build(files, Policy())
+    assert [one.file for one in refused.keys] == ["b.pem"]
+    assert isinstance(error_of(refused, "a.pem"), errors.KindNotAllowed)
+    assert len(build(files, Policy(allow=frozenset({kind}))).keys) == 2
+
+
+def test_one_bad_file_costs_no_good_key() -> None:
+    """A file that is refused has a coded verdict, and the others are published."""
+    keyset = build([file("good.pem", "RSA"), read_file("bad.pem", b"nonsense", None)], Policy())
+    assert [one.file for one in keyset.keys] == ["good.pem"]
+    assert isinstance(error_of(keyset, "bad.pem"), errors.PemMissing)
+    assert [one.file for one in keyset.verdicts] == ["bad.pem", "good.pem"]
+
+
+@pytest.mark.parametrize("names", [("a.pem", "b.pem"), ("b.pem", "a.pem")])
+def test_same_key_twice_prefers_the_certificate(names: tuple[str, str]) -> None:
+    """A key, its public half and its certificate are published once, with the certificate."""
+    plain, certified = names
+    keyset = build(
+        [read_file(plain, private_pem(key("P-256")), None), read_file(certified, certificate_pem(LEAF), None)], Policy()
+    )
+    assert [one.file for one in keyset.keys] == [certified]
+    assert "x5c" in jwks(keyset)[0]
+    (verdict,) = [one for one in keyset.verdicts if one.file == plain]
+    assert verdict.duplicate_of == certified
+
+
+def test_same_key_twice_without_certificate() -> None:
+    """Of two equal files the first, by name, is published."""
+    keyset = build([file("b.pem", "RSA"), file("a.pem", "RSA")], Policy())
+    assert [one.file for one in keyset.keys] == ["a.pem"]
+    assert [(one.file, one.duplicate_of) for one in keyset.verdicts] == [("a.pem", None), ("b.pem", "a.pem")]
+
+
+def test_same_kid_for_two_keys() -> None:
+    """The later file is refused; a duplicate that it had pushed aside comes back."""
+    keyset = build(
+        [file("x.crt", "RSA"), file("x.pem", "P-256"), file("y.pem", "P-256")],
+        Policy(kid="filename"),
+    )
+    assert [(one.file, one.kid) for one in keyset.keys] == [("x.crt", "x"), ("y.pem", "y")]
+    assert isinstance(error_of(keyset, "x.pem"), errors.KidConflict)
+
+
+def test_several_keys_under_one_file_name() -> None:
+    """A file of several keys can't be named by its file name, and holds no kid back from others."""
+    keyset = build([file("x.crt", "RSA", "P-256"), file("x.pem", "P-384")], Policy(kid="filename"))
+    assert [one.file for one in keyset.keys] == ["x.pem"]
+    assert isinstance(error_of(keyset, "x.crt"), errors.KidConflict)
+
+
+def test_kid_schemes() -> None:
+    """Each scheme names the key its own way."""
+    kids = {
+        scheme: build([file("n.pem", "RSA")], Policy(kid=scheme)).keys[0].kid
+        for scheme in ("thumbprint", "spki-sha256", "filename")
+    }
+    found = file("n.pem", "RSA").keys[0]
+    assert kids == {"thumbprint": found.thumbprint, "spki-sha256": found.spki_sha256, "filename": "n"}
+
+
+def test_no_files() -> None:
+    """No files make a set without keys; whether it may be published is not decided here."""
+    assert build([], Policy()).body == b'{"keys":[]}'
+
+
+def test_changes() -> None:
+    """A key that came or went and a file newly refused make one change each; what stays makes none."""
+    before = build([file("a.pem", "RSA"), file("b.pem", "P-256"), read_file("c.pem", b"", None)], Policy())
+    after = build([file("b.pem", "P-256"), file("d.pem", "P-384"), read_file("c.pem", b"", None)], Policy())
+    assert [(one.event, one.fields["file"], one.fields["alg"]) for one in key_changes(before, after)] == [
+        ("key-published", "d.pem", "ES384"),
+        ("key-withdrawn", "a.pem", "RS256"),
+    ]
+    assert list(file_changes(before, after)) == []
+    (refused,) = file_changes(None, before)
+    assert (refused.event, refused.fields["file"], refused.fields["code"]) == ("file-refused", "c.pem", "pem-missing")
+
+
+def test_duplicate_is_a_change() -> None:
+    """A file left out as a duplicate says which file publishes its key."""
+    (change,) = file_changes(None, build([file("a.pem", "RSA"), file("b.pem", "RSA")], Policy()))
+    assert (change.event, dict(change.fields)) == ("file-duplicate", {"file": "b.pem", "duplicate_of": "a.pem"})
+
+
+@given(st.binary(max_size=200))
+def test_any_file(data: bytes) -> None:
+    """Whatever a file holds, it costs nothing but itself."""
+    keyset = build([read_file("any.pem", data, None), file("good.pem", "RSA")], Policy())
+    assert [one.file for one in keyset.keys] == ["good.pem"]

@@ -1,0 +1,168 @@
+"""The HTTP table, with aiohttp's client."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient
+
+from jwks_server.catalog import Catalog, Entry
+from jwks_server.serving.public import application
+from jwks_server.serving.representation import Representation
+
+PATH = "/.well-known/jwks.json"
+Client = TestClient[web.Request, web.Application]
+AiohttpClient = Callable[[web.Application], Awaitable[Client]]
+
+
+@pytest.fixture
+async def client(aiohttp_client: AiohttpClient, catalog: Catalog[Representation]) -> Client:
+    """Serve the catalog to a client that asks for no compression."""
+    client = await aiohttp_client(application(catalog, PATH))
+    client.session.headers["Accept-Encoding"] = "identity"
+    return client
+
+
+@pytest.mark.parametrize("target", [PATH, PATH + "?a=b", PATH + "?"])
+async def test_get(client: Client, entry: Entry[Representation], target: str) -> None:
+    """GET answers with the set and every header; the query string is ignored."""
+    reply = await client.get(target)
+    assert reply.status == 200
+    assert await reply.read() == entry.keyset.body
+    assert reply.headers["Content-Type"] == "application/json"
+    assert reply.headers["Cache-Control"] == "public, max-age=300, stale-if-error=86400"
+    assert reply.headers["Vary"] == "Accept-Encoding"
+    assert reply.headers["Access-Control-Allow-Origin"] == "*"
+    assert reply.headers["X-Content-Type-Options"] == "nosniff"
+    assert reply.headers["Content-Length"] == str(len(entry.keyset.body))
+    assert {"ETag", "Date"} <= reply.headers.keys()
+    assert not {"Server", "Last-Modified", "Content-Encoding", "Set-Cookie"} & reply.headers.keys()
+
+
+async def test_head(client: Client) -> None:
+    """HEAD has GET's headers and no body."""
+    get, head = await client.get(PATH), await client.head(PATH)
+    assert head.status == 200
+    assert await head.read() == b""
+    assert drop_date(head) == drop_date(get)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br"])
+async def test_compression_when_asked(client: Client, entry: Entry[Representation], coding: str) -> None:
+    """A coding that is asked for comes with its own tag, and decodes to the set."""
+    plain = await client.get(PATH)
+    coded = await client.get(PATH, headers={"Accept-Encoding": coding})
+    assert coded.headers["Content-Encoding"] == coding
+    assert coded.headers["ETag"] != plain.headers["ETag"]
+    assert await coded.read() == entry.keyset.body  # aiohttp's client decodes it
+
+
+async def test_no_acceptable_coding(client: Client) -> None:
+    """A client that rules out every coding is told so."""
+    reply = await client.get(PATH, headers={"Accept-Encoding": "identity;q=0"})
+    await expect_problem(reply, 406, "not-acceptable")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("coding", ["identity", "gzip", "br"])
+async def test_if_none_match(client: Client, method: str, coding: str) -> None:
+    """A client that has the current version gets 304, with what a cache needs and nothing else."""
+    current = await client.get(PATH, headers={"Accept-Encoding": coding})
+    headers = {"Accept-Encoding": coding, "If-None-Match": current.headers["ETag"]}
+    reply = await client.request(method, PATH, headers=headers)
+    assert reply.status == 304
+    assert await reply.read() == b""
+    for name in ("ETag", "Cache-Control", "Vary"):
+        assert reply.headers[name] == current.headers[name]
+    assert not {"Content-Type", "Content-Encoding", "Server"} & reply.headers.keys()
+
+
+async def test_if_none_match_of_another_coding(client: Client) -> None:
+    """The tag of one coding says nothing about another."""
+    coded = await client.get(PATH, headers={"Accept-Encoding": "gzip"})
+    reply = await client.get(PATH, headers={"If-None-Match": coded.headers["ETag"]})
+    assert reply.status == 200
+
+
+async def test_if_match(client: Client) -> None:
+    """If-Match that fails is 412, and comes before If-None-Match (RFC 9110 section 13.2.2)."""
+    etag = (await client.get(PATH)).headers["ETag"]
+    assert (await client.get(PATH, headers={"If-Match": etag})).status == 200
+    assert (await client.get(PATH, headers={"If-Match": etag, "If-None-Match": etag})).status == 304
+    reply = await client.get(PATH, headers={"If-Match": '"other"', "If-None-Match": etag})
+    await expect_problem(reply, 412, "precondition-failed")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT"},
+        {"If-Unmodified-Since": "Thu, 01 Jan 1970 00:00:00 GMT"},
+        {"Range": "bytes=0-3"},
+        {"If-Range": '"x"', "Range": "bytes=0-3"},
+        {"Accept": "text/html"},
+    ],
+)
+async def test_ignored_headers(client: Client, headers: dict[str, str]) -> None:
+    """Dates, ranges and Accept change nothing."""
+    assert (await client.get(PATH, headers=headers)).status == 200
+
+
+async def test_options(client: Client) -> None:
+    """OPTIONS answers a CORS preflight."""
+    reply = await client.options(PATH, headers={"Origin": "https://a.example", "Access-Control-Request-Method": "GET"})
+    assert reply.status == 204
+    assert await reply.read() == b""
+    assert reply.headers["Allow"] == reply.headers["Access-Control-Allow-Methods"] == "GET, HEAD, OPTIONS"
+    assert reply.headers["Access-Control-Allow-Origin"] == "*"
+    assert reply.headers["Access-Control-Allow-Headers"] == "*"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"])
+async def test_other_methods(client: Client, method: str) -> None:
+    """Other methods are 405 and told what is allowed."""
+    reply = await client.request(method, PATH)
+    await expect_problem(reply, 405, "method-not-allowed")
+    assert reply.headers["Allow"] == "GET, HEAD, OPTIONS"
+
+
+@pytest.mark.parametrize("target", ["/", "/jwks.json", PATH + "/", PATH.upper(), "/a" + PATH])
+async def test_unknown_path(client: Client, target: str) -> None:
+    """An unknown path is 404, whatever the method."""
+    await expect_problem(await client.get(target), 404, "not-found")
+    await expect_problem(await client.post(target), 404, "not-found")
+
+
+async def test_nothing_loaded_yet(aiohttp_client: AiohttpClient) -> None:
+    """Before a set is loaded the answer is 503, with the time to try again."""
+    client = await aiohttp_client(application(Catalog(), PATH))
+    reply = await client.get(PATH)
+    await expect_problem(reply, 503, "no-key-set")
+    assert int(reply.headers["Retry-After"]) > 0
+    assert (await client.options(PATH)).status == 204
+
+
+async def test_a_fault_of_this_program(client: Client, catalog: Catalog[Any]) -> None:
+    """A fault is a problem document like any other, and tells nothing of what went wrong."""
+    catalog.publish(Entry(keyset=None, replies="broken"))  # type: ignore[arg-type]
+    reply = await client.get(PATH)
+    await expect_problem(reply, 500, "internal-error")
+    assert "AttributeError" not in await reply.text()
+
+
+def drop_date(reply: Any) -> list[tuple[str, str]]:
+    """List a reply's headers but for its date."""
+    return [(name, value) for name, value in reply.headers.items() if name != "Date"]
+
+
+async def expect_problem(reply: Any, status: int, code: str) -> None:
+    """Check an RFC 9457 problem document that no cache keeps."""
+    assert reply.status == status
+    assert reply.headers["Content-Type"] == "application/problem+json"
+    assert reply.headers["Cache-Control"] == "no-store"
+    assert reply.headers["Access-Control-Allow-Origin"] == "*"
+    assert "Server" not in reply.headers
+    document = await reply.json(content_type=None)
+    assert (document["status"], document["code"]) == (status, code)
+    assert document.keys() == {"type", "title", "status", "code", "detail"}

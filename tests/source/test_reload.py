@@ -1,0 +1,76 @@
+"""Trigger -> read -> build -> publish."""
+
+import asyncio
+from pathlib import Path
+
+from support import key, public_pem
+
+from jwks_server.catalog import Catalog
+from jwks_server.keys.keyset import KeySet
+from jwks_server.keys.policy import Policy
+from jwks_server.source.directory import Directory
+from jwks_server.source.reload import Reloader
+from jwks_server.source.triggers import Trigger, Triggers
+
+
+def reloader(path: Path, catalog: Catalog[bytes], policy: Policy | None = None) -> Reloader[bytes]:
+    """Make a reloader that renders a set as its body."""
+    return Reloader(Directory(path, ["*.pem"]), policy or Policy(), catalog, lambda keyset: keyset.body)
+
+
+async def test_unchanged_files_publish_nothing(tmp_path: Path) -> None:
+    """A scan that finds nothing new leaves the very same entry in place."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    catalog = Catalog[bytes]()
+    one = reloader(tmp_path, catalog)
+    await one.reload()
+    entry = catalog.current
+    assert entry is not None
+    await one.reload()
+    assert catalog.current is entry
+
+
+async def test_failure_leaves_the_last_entry(tmp_path: Path) -> None:
+    """Whatever goes wrong with the directory, the last entry stays; the same files then publish again."""
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "a.pem").write_bytes(public_pem(key("RSA")))
+    catalog = Catalog[bytes]()
+    one = reloader(tmp_path / "keys", catalog)
+    await one.reload()
+    entry = catalog.current
+    (tmp_path / "keys").rename(tmp_path / "away")
+    await one.reload()
+    assert catalog.current is entry
+    (tmp_path / "away").rename(tmp_path / "keys")
+    await one.reload()
+    assert catalog.current == entry
+
+
+async def test_one_reload_at_a_time_and_one_more(tmp_path: Path) -> None:
+    """Triggers that arrive during a reload are followed by one more, not by one each."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    loop = asyncio.get_running_loop()
+    started, go_on = asyncio.Event(), asyncio.Event()
+    rendered = []
+
+    def render(keyset: KeySet) -> bytes:
+        rendered.append(keyset)
+        loop.call_soon_threadsafe(started.set)
+        asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result()
+        return keyset.body
+
+    catalog = Catalog[bytes]()
+    triggers = Triggers()
+    running = asyncio.create_task(Reloader(Directory(tmp_path, ["*.pem"]), Policy(), catalog, render).run(triggers))
+    triggers.put(Trigger.START)
+    await started.wait()
+    for number in range(5):
+        (tmp_path / f"b{number}.pem").write_bytes(public_pem(key("P-256", number)))
+        triggers.put(Trigger.EVENT)
+    started.clear()
+    go_on.set()
+    await started.wait()
+    while catalog.current is None or len(catalog.current.keyset.keys) < 6:
+        await asyncio.sleep(0)
+    running.cancel()
+    assert len(rendered) == 2

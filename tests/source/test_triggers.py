@@ -1,0 +1,19 @@
+"""The mailbox of reasons to reload."""
+
+import asyncio
+
+from jwks_server.source.triggers import Trigger, Triggers
+
+
+async def test_triggers_coalesce() -> None:
+    """However many arrive before they are taken, they are taken together, once."""
+    triggers = Triggers()
+    for _ in range(3):
+        triggers.put(Trigger.EVENT)
+    triggers.put(Trigger.SIGHUP)
+    assert await triggers.get() == {Trigger.EVENT, Trigger.SIGHUP}
+    waiting = asyncio.create_task(triggers.get())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    triggers.put(Trigger.PERIOD)
+    assert await waiting == {Trigger.PERIOD}

@@ -1,0 +1,199 @@
+"""Keys, certificates and a running server for the tests."""
+
+import asyncio
+import base64
+import functools
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, mldsa, padding, rsa, x448, x25519
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from cryptography.x509.oid import NameOID
+
+ROOT = Path(__file__).parent.parent
+HANG_SECONDS = 30
+PASSPHRASE = b"correct horse"
+
+_GENERATORS: dict[str, Callable[[], Any]] = {
+    "RSA": lambda: rsa.generate_private_key(65537, 2048),
+    "P-256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "P-384": lambda: ec.generate_private_key(ec.SECP384R1()),
+    "P-521": lambda: ec.generate_private_key(ec.SECP521R1()),
+    "Ed25519": ed25519.Ed25519PrivateKey.generate,
+    "Ed448": ed448.Ed448PrivateKey.generate,
+    "secp256k1": lambda: ec.generate_private_key(ec.SECP256K1()),
+    "ML-DSA-44": mldsa.MLDSA44PrivateKey.generate,
+    "ML-DSA-65": mldsa.MLDSA65PrivateKey.generate,
+    "ML-DSA-87": mldsa.MLDSA87PrivateKey.generate,
+    "X25519": x25519.X25519PrivateKey.generate,
+    "X448": x448.X448PrivateKey.generate,
+    "DSA": lambda: dsa.generate_private_key(2048),
+    "RSA-1024": lambda: rsa.generate_private_key(65537, 1024),  # noqa: S505 - to see it refused
+    "brainpoolP256r1": lambda: ec.generate_private_key(ec.BrainpoolP256R1()),
+}
+DEFAULT_KINDS = ("RSA", "P-256", "P-384", "P-521", "Ed25519")
+OPTIONAL_KINDS = ("Ed448", "secp256k1", "ML-DSA-44", "ML-DSA-65", "ML-DSA-87")
+PUBLISHABLE_KINDS = DEFAULT_KINDS + OPTIONAL_KINDS
+
+
+@functools.cache
+def key(kind: str, number: int = 0) -> Any:
+    """Generate a private key, once a run for each kind and number."""
+    del number
+    return _GENERATORS[kind]()
+
+
+def private_pem(private: Any, *, encrypted: bool = False, traditional: bool = False) -> bytes:
+    """Write a private key as PKCS#8, or in the traditional format."""
+    encryption = BestAvailableEncryption(PASSPHRASE) if encrypted else NoEncryption()
+    style = PrivateFormat.TraditionalOpenSSL if traditional else PrivateFormat.PKCS8
+    pem: bytes = private.private_bytes(Encoding.PEM, style, encryption)
+    return pem
+
+
+def public_pem(private: Any) -> bytes:
+    """Write a key's public half."""
+    pem: bytes = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return pem
+
+
+def certify(
+    private: Any, issuer: tuple[x509.Certificate, Any] | None = None, *, name: str = "leaf", ca: bool = False
+) -> x509.Certificate:
+    """Certify a key, by itself or by an issuer."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    signer = issuer[1] if issuer else private
+    now = datetime.now(UTC)
+    digest = None if isinstance(signer, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey) else hashes.SHA256()
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer[0].subject if issuer else subject)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=90))
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        .sign(signer, digest)
+    )
+
+
+def certificate_pem(*certificates: x509.Certificate) -> bytes:
+    """Write certificates one after the other."""
+    return b"".join(one.public_bytes(Encoding.PEM) for one in certificates)
+
+
+def uint(text: str) -> int:
+    """Read a base64url member as an unsigned integer."""
+    return int.from_bytes(unb64(text), "big")
+
+
+def unb64(text: str) -> bytes:
+    """Read base64url without padding, and insist that there is none."""
+    assert "=" not in text
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+class Running:
+    """A server in a process of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.logs: list[dict[str, Any]] = []
+        self.stderr = b""
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """Where the JWK Set is."""
+        return f"http://127.0.0.1:{self.port}/.well-known/jwks.json"
+
+    async def log(self, event: str, **fields: object) -> dict[str, Any]:
+        """Wait for a log line to come with this event and these fields."""
+        assert self.process.stderr is not None
+        async with asyncio.timeout(HANG_SECONDS):
+            while line := await self.process.stderr.readline():
+                self.stderr += line
+                entry: dict[str, Any] = json.loads(line)
+                self.logs.append(entry)
+                if entry["event"] == event and fields.items() <= entry.items():
+                    return entry
+        raise AssertionError(f"the server ended without logging {event} {fields}: {self.stderr.decode()}")
+
+    async def end(self) -> int:
+        """Wait for the process to end, and read what it still had to say."""
+        assert self.process.stderr is not None
+        async with asyncio.timeout(HANG_SECONDS):
+            rest = await self.process.stderr.read()
+            self.stderr += rest
+            self.logs += [json.loads(line) for line in rest.splitlines()]
+            return await self.process.wait()
+
+
+@asynccontextmanager
+async def serving(directory: Path | str, *flags: str, listening: bool = True) -> AsyncIterator[Running]:
+    """Run ``jwks-server serve`` on a free port; end it if the test hasn't."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "jwks_server", "serve", str(directory), "--bind", "127.0.0.1:0", "--log-format", "json", *flags),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONWARNINGS": "error"},
+    )
+    running = Running(process)
+    try:
+        if listening:
+            running.port = int((await running.log("listening"))["address"].rpartition(":")[2])
+        yield running
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await running.end()
+
+
+async def raw(port: int, request: bytes) -> bytes:
+    """Send bytes, close the sending half, and read all that comes back."""
+    async with asyncio.timeout(HANG_SECONDS):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request)
+        reply = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+    return reply
+
+
+def sign(private: Any, alg: str, kid: str) -> str:
+    """Sign a JWT with cryptography alone (RFC 7515 section 5.1)."""
+    parts = ({"alg": alg, "kid": kid, "typ": "JWT"}, {"sub": "somebody"})
+    signing_input = b".".join(base64.urlsafe_b64encode(json.dumps(one).encode()).rstrip(b"=") for one in parts)
+    digest: hashes.HashAlgorithm = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}.get(
+        alg.rstrip("K")[-3:], hashes.SHA256()
+    )
+    match private:
+        case rsa.RSAPrivateKey() if alg.startswith("PS"):
+            salted = padding.PSS(padding.MGF1(digest), padding.PSS.DIGEST_LENGTH)
+            signature = private.sign(signing_input, salted, digest)
+        case rsa.RSAPrivateKey():
+            signature = private.sign(signing_input, padding.PKCS1v15(), digest)
+        case ec.EllipticCurvePrivateKey():
+            size = (private.key_size + 7) // 8
+            r, s = decode_dss_signature(private.sign(signing_input, ec.ECDSA(digest)))
+            signature = r.to_bytes(size, "big") + s.to_bytes(size, "big")
+        case _:
+            signature = private.sign(signing_input)
+    return (signing_input + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()

@@ -1,0 +1,127 @@
+"""The console entry."""
+
+import asyncio
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from support import HANG_SECONDS, Running, key, public_pem
+
+from jwks_server import __version__
+from jwks_server.cli import cli
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the console script."""
+    return subprocess.run(
+        ["jwks-server", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mentions"),
+    [
+        (["serve", "--bind", "nowhere", "x"], "--bind nowhere"),
+        (["serve", "--no-such-flag", "x"], "--no-such-flag"),
+        (["serve", "--max-age", "soon", "x"], "--max-age"),
+        (["serve", "--max-age", "-1", "x"], "--max-age"),
+        (["serve", "--kid", "random", "x"], "--kid"),
+        (["serve", "--rsa-alg", "HS256", "x"], "--rsa-alg"),
+        (["serve", "--allow", "X25519", "x"], "--allow"),
+        (["serve", "--passphrase-file", "/nonexistent", "x"], "--passphrase-file"),
+        (["serve", "--path", "keys", "x"], "--path keys"),
+        (["serve", "--rescan", "0", "x"], "--rescan"),
+        (["serve"], "DIR"),
+        (["serve", "x", "y"], "y"),
+        (["frobnicate"], "frobnicate"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], mentions: str) -> None:
+    """A wrong flag or value is one line that names it, with its code, and exit code 2."""
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert re.fullmatch(r"jwks-server: .* \[config-invalid\]\n", done.stderr)
+    assert mentions in done.stderr
+
+
+def test_wrong_variable() -> None:
+    """The same for an environment variable."""
+    done = run("serve", "x", JWKS_SERVER_MAX_AGE="soon")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "soon" in done.stderr
+
+
+def test_version_and_help() -> None:
+    """--version and --help print and succeed; without a command the help is an error."""
+    assert run("--version").stdout == f"jwks-server, version {__version__}\n"
+    assert "serve" in run("--help").stdout
+    done = run()
+    assert done.returncode == 2
+    assert "serve" in done.stderr
+
+
+def test_every_option_has_its_variable() -> None:
+    """Each flag can be set by JWKS_SERVER_ and its name."""
+    options = [one for one in cli.commands["serve"].params if one.param_type_name == "option"]
+    assert len(options) > 10
+    for option in options:
+        assert option.envvar == "JWKS_SERVER_" + option.opts[0].removeprefix("--").replace("-", "_").upper()
+
+
+def test_help_names_every_option() -> None:
+    """The help shows each flag with its default and its variable."""
+    output = CliRunner().invoke(cli, ["serve", "--help"]).output
+    for option in cli.commands["serve"].params:
+        assert option.opts[0] in output or option.param_type_name == "argument"
+    assert "JWKS_SERVER_BIND" in output
+    assert "127.0.0.1:8080" in output
+
+
+async def test_everything_by_variables(tmp_path: Path) -> None:
+    """The server starts from environment variables alone, repeatable ones split at spaces."""
+    (tmp_path / "a.key").write_bytes(public_pem(key("RSA")))
+    (tmp_path / "b.pub").write_bytes(public_pem(key("Ed448")))
+    environment = {
+        "JWKS_SERVER_DIR": str(tmp_path),
+        "JWKS_SERVER_BIND": "127.0.0.1:0 127.0.0.2:0",
+        "JWKS_SERVER_PATTERN": "*.key *.pub",
+        "JWKS_SERVER_ALLOW": "Ed448 secp256k1",
+        "JWKS_SERVER_RSA_ALG": "PS512",
+        "JWKS_SERVER_KID": "filename",
+        "JWKS_SERVER_LOG_FORMAT": "json",
+    }
+    process = await asyncio.create_subprocess_exec(
+        "jwks-server", "serve", stderr=asyncio.subprocess.PIPE, env={**os.environ, **environment}
+    )
+    server = Running(process)
+    await server.log("key-published", file="a.key", kid="a", alg="PS512")
+    await server.log("key-published", file="b.pub", kid="b", alg="EdDSA")
+    await server.log("listening")
+    assert (await server.log("listening"))["address"].startswith("127.0.0.2:")
+    process.terminate()
+    assert await server.end() == 0
+
+
+async def test_console_logs_are_lines_for_people(tmp_path: Path) -> None:
+    """The default log format is not JSON, and names event, file and kid."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    process = await asyncio.create_subprocess_exec(
+        *("jwks-server", "serve", str(tmp_path), "--bind", "127.0.0.1:0"), stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stderr is not None
+    async with asyncio.timeout(HANG_SECONDS):
+        line = (await process.stderr.readline()).decode()
+        process.terminate()
+        await process.communicate()
+    assert "key-published" in line
+    assert "file=a.pem" in line
+    assert not line.startswith("{")

@@ -1,0 +1,150 @@
+"""No private byte ever comes out, whatever goes in."""
+
+import asyncio
+import base64
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from hypothesis import given
+from hypothesis import strategies as st
+from support import (
+    HANG_SECONDS,
+    PASSPHRASE,
+    PUBLISHABLE_KINDS,
+    certificate_pem,
+    certify,
+    key,
+    private_pem,
+    raw,
+    serving,
+)
+
+from jwks_server.errors import KeyFileError
+from jwks_server.keys.jwk import KINDS
+from jwks_server.keys.keyset import build, read_file
+from jwks_server.keys.policy import Policy
+from jwks_server.serving.representation import render
+
+PRIVATE_MEMBERS = [b'"%b"' % name for name in (b"d", b"p", b"q", b"dp", b"dq", b"qi", b"oth", b"k", b"priv")]
+EVERY_KIND = Policy(allow=frozenset(name for name, kind in KINDS.items() if kind.optional))
+RUN = 9
+
+
+def secrets(private: Any) -> Iterator[bytes]:
+    """List the numbers that make a key private, as bytes."""
+    match private:
+        case rsa.RSAPrivateKey():
+            numbers = private.private_numbers()
+            for number in (numbers.d, numbers.p, numbers.q, numbers.dmp1, numbers.dmq1, numbers.iqmp):
+                yield number.to_bytes((number.bit_length() + 7) // 8, "big")
+        case ec.EllipticCurvePrivateKey():
+            yield private.private_numbers().private_value.to_bytes((private.key_size + 7) // 8, "big")
+        case _:
+            yield private.private_bytes_raw()
+
+
+def leaks(output: bytes, private: Any) -> bool:
+    """Look for a run of nine private bytes: raw, in hex, or in base64 at any offset."""
+    text = output.replace(b"-", b"+").replace(b"_", b"/").replace(b"\n", b"").replace(b"\\n", b"")
+    hexadecimal = output.lower()
+    for secret in secrets(private):
+        for at in range(len(secret) - RUN):
+            run = secret[at : at + RUN]
+            if run in output or run.hex().encode() in hexadecimal or base64.b64encode(run) in text:
+                return True
+    return any(member in output for member in PRIVATE_MEMBERS)
+
+
+@pytest.mark.parametrize("kind", PUBLISHABLE_KINDS)
+def test_the_search_finds_what_it_looks_for(kind: str) -> None:
+    """The search itself can fail: it finds a private key that is there."""
+    private = key(kind)
+    assert leaks(private_pem(private), private)
+    for secret in secrets(private):
+        for offset in range(3):
+            assert leaks(b"{" + base64.urlsafe_b64encode(b"x" * offset + secret) + b"}", private)
+        assert leaks(secret.hex().upper().encode(), private)
+    assert leaks(b'{"kty":"RSA","d":"x"}', private)
+
+
+@given(st.sampled_from(PUBLISHABLE_KINDS), st.booleans(), st.data())
+def test_nothing_made_from_a_private_key_holds_it(kind: str, encrypted: bool, data: st.DataObject) -> None:
+    """Whole or damaged, a private key's file gives replies, verdicts, reprs and errors without a run of it."""
+    private = key(kind)
+    pem = bytearray(private_pem(private, encrypted=encrypted))
+    if data.draw(st.booleans()):
+        pem[data.draw(st.integers(0, len(pem) - 1))] ^= data.draw(st.integers(1, 255))
+    file = read_file("a.pem", bytes(pem), data.draw(st.sampled_from([None, PASSPHRASE, b"wrong"])))
+    keyset = build([file], EVERY_KIND)
+    output = [repr(file), repr(keyset), str(file.error), repr(file.error)]
+    error: BaseException | None = file.error
+    while error is not None:
+        output.append(repr(error))
+        error = error.__cause__
+    bodies = [variant.body for variant in render(keyset, "application/json").variants if variant.coding == "identity"]
+    assert not leaks("\n".join(output).encode() + b"".join(bodies), private)
+
+
+async def test_nothing_the_server_sends_or_logs_holds_a_private_key(tmp_path: Path) -> None:
+    """Every kind, in clear, encrypted, broken, and beside its certificate; every reply, and every log line."""
+    keys = {kind: key(kind) for kind in (*PUBLISHABLE_KINDS, "X25519", "RSA-1024")}
+    for kind, private in keys.items():
+        (tmp_path / f"{kind}.pem").write_bytes(private_pem(private))
+        (tmp_path / f"{kind}-cut.pem").write_bytes(private_pem(private)[:-40])
+        (tmp_path / f"{kind}-doubled.pem").write_bytes(private_pem(private).replace(b"\n", b"", 1))
+        (tmp_path / f"{kind}-encrypted.pem").write_bytes(private_pem(private, encrypted=True))
+    (tmp_path / "certified.pem").write_bytes(private_pem(keys["P-256"]) + certificate_pem(certify(keys["P-256"])))
+    (tmp_path / "mismatch.pem").write_bytes(private_pem(keys["P-256"]) + certificate_pem(certify(keys["P-384"])))
+    allow = [word for kind in EVERY_KIND.allow for word in ("--allow", kind)]
+    async with serving(tmp_path, "--log-level", "debug", *allow) as server:
+        output = b""
+        for line in (
+            b"GET /.well-known/jwks.json",
+            b"HEAD /.well-known/jwks.json",
+            b"GET /a.pem",
+            b"GET /../a.pem",
+            b"PUT /",
+        ):
+            output += await raw(server.port, line + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        output += await raw(server.port, private_pem(keys["RSA"]))
+        server.process.terminate()
+        await server.end()
+        output += server.stderr
+    assert output.count(b'"use":"sig"') == len(PUBLISHABLE_KINDS)
+    assert output.count(b"file-refused") >= len(keys)
+    for private in keys.values():
+        assert not leaks(output, private)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["serve", "--help"], ["--version"], ["serve", "KEY"], ["serve", "--kid", "KEY", "x"]]
+)
+async def test_nothing_the_command_line_prints_holds_a_private_key(arguments: list[str], tmp_path: Path) -> None:
+    """A key given where none belongs is not printed either."""
+    path = tmp_path / "a.pem"
+    path.write_bytes(private_pem(key("P-256")))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "jwks_server", *(str(path) if one == "KEY" else one for one in arguments)),
+        *(("--bind", "127.0.0.1:bad") if arguments[-1] == "KEY" else ()),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=dict(os.environ),
+    )
+    async with asyncio.timeout(HANG_SECONDS):
+        output, _ = await process.communicate()
+    assert output
+    assert not leaks(output, key("P-256"))
+
+
+def test_every_error_class_can_be_told_without_the_file() -> None:
+    """An error of a file holds its message and nothing else."""
+    error = read_file("a.pem", private_pem(key("P-256"), encrypted=True), b"wrong").error
+    assert isinstance(error, KeyFileError)
+    assert error.args == (error.message,)
+    assert not hasattr(error, "__dict__") or error.__dict__.keys() <= {"message"}

@@ -1,0 +1,218 @@
+"""The HTTP table, byte by byte over a raw socket, from a server in a process of its own."""
+
+import gzip
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import brotli
+import pytest
+import pytest_asyncio
+from support import Running, key, public_pem, raw, serving
+
+from jwks_server.keys.keyset import build, read_file
+from jwks_server.keys.policy import Policy
+
+TARGET = b"/.well-known/jwks.json"
+PEM = {"a.pem": public_pem(key("RSA")), "b.pem": public_pem(key("P-256"))}
+BODY = build([read_file(name, pem, None) for name, pem in PEM.items()], Policy()).body
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    """Serve two keys to the whole file."""
+    directory = tmp_path_factory.mktemp("keys")
+    for name, pem in PEM.items():
+        (directory / name).write_bytes(pem)
+    async with serving(directory) as running:
+        yield running
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A reply as it was on the wire."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def __getitem__(self, name: str) -> str:
+        """Find the only header of a name, spelled exactly so."""
+        (value,) = [value for found, value in self.headers if found == name]
+        return value
+
+    @property
+    def names(self) -> set[str]:
+        """The headers' names."""
+        return {name for name, _ in self.headers}
+
+
+def parse(data: bytes) -> Reply:
+    """Take a reply apart, strictly: one status line, fields, an empty line, the body."""
+    head, _, body = data.partition(b"\r\n\r\n")
+    status_line, *lines = head.decode("ascii").split("\r\n")
+    version, status, _reason = status_line.split(" ", 2)
+    assert version == "HTTP/1.1"
+    fields = [line.split(": ", 1) for line in lines]
+    return Reply(int(status), [(name, value) for name, value in fields], body)
+
+
+async def ask(server: Running, method: bytes = b"GET", target: bytes = TARGET, *fields: bytes) -> Reply:
+    """Send one request as it stands."""
+    lines = (method + b" " + target + b" HTTP/1.1", b"Host: localhost", *fields, b"Connection: close", b"", b"")
+    return parse(await raw(server.port, b"\r\n".join(lines)))
+
+
+async def test_get(server: Running) -> None:
+    """GET: the body to the byte, and every header once."""
+    reply = await ask(server)
+    assert reply.status == 200
+    assert reply.body == BODY
+    assert reply["Content-Type"] == "application/json"
+    assert reply["Cache-Control"] == "public, max-age=300, stale-if-error=86400"
+    assert reply["Vary"] == "Accept-Encoding"
+    assert reply["Access-Control-Allow-Origin"] == "*"
+    assert reply["X-Content-Type-Options"] == "nosniff"
+    assert reply["Content-Length"] == str(len(BODY))
+    assert reply["Date"].endswith(" GMT")
+    assert reply["ETag"].startswith('"')
+    assert reply.names == {
+        *("Content-Type", "Cache-Control", "Vary", "Access-Control-Allow-Origin", "X-Content-Type-Options"),
+        *("Content-Length", "Date", "ETag", "Connection"),
+    }
+
+
+async def test_head(server: Running) -> None:
+    """HEAD: the same head, and not a byte after it."""
+    get, head = await ask(server), await ask(server, b"HEAD")
+    assert head.status == 200
+    assert head.body == b""
+    assert [one for one in head.headers if one[0] != "Date"] == [one for one in get.headers if one[0] != "Date"]
+
+
+async def test_query_string_is_ignored(server: Running) -> None:
+    """The query changes nothing."""
+    assert (await ask(server, b"GET", TARGET + b"?cache=bust&x=%ff")).body == BODY
+
+
+async def test_codings(server: Running) -> None:
+    """Coded bodies decode to the same bytes; unasked there is no coding."""
+    assert "Content-Encoding" not in (await ask(server)).names
+    gzipped = await ask(server, b"GET", TARGET, b"Accept-Encoding: gzip")
+    assert gzipped["Content-Encoding"] == "gzip"
+    assert gzip.decompress(gzipped.body) == BODY
+    best = await ask(server, b"GET", TARGET, b"Accept-Encoding: gzip", b"accept-encoding: br")
+    assert best["Content-Encoding"] == "br"
+    assert brotli.decompress(best.body) == BODY
+    assert (await ask(server, b"GET", TARGET, b"Accept-Encoding: identity;q=0")).status == 406
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ([b"If-None-Match: %b"], 304),
+        ([b"If-None-Match: W/%b"], 304),
+        ([b"If-None-Match: *"], 304),
+        ([b'If-None-Match: "x"', b"If-None-Match: %b"], 304),
+        ([b'If-None-Match: "x",, ,%b'], 304),
+        ([b"If-None-Match: garbage, %b"], 304),
+        ([b"If-None-Match: \xff\xfe"], 200),
+        ([b"If-None-Match:"], 200),
+        ([b'If-None-Match: "x"'], 200),
+        ([b"If-Match: %b"], 200),
+        ([b"If-Match: *"], 200),
+        ([b"If-Match: W/%b"], 412),
+        ([b'If-Match: "x"'], 412),
+        ([b'If-Match: "x"', b"If-None-Match: %b"], 412),
+        ([b"If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT"], 200),
+        ([b"Range: bytes=0-1"], 200),
+    ],
+)
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+async def test_conditions(server: Running, method: bytes, fields: list[bytes], status: int) -> None:
+    """Every conditional of the table, for both methods."""
+    etag = (await ask(server))["ETag"].encode()
+    reply = await ask(server, method, TARGET, *[field.replace(b"%b", etag) for field in fields])
+    assert reply.status == status
+    if status == 304:
+        assert reply.body == b""
+        assert reply["ETag"].encode() == etag
+        assert reply["Cache-Control"] == "public, max-age=300, stale-if-error=86400"
+        assert reply["Vary"] == "Accept-Encoding"
+        assert not {"Content-Type", "Content-Length", "Transfer-Encoding"} & reply.names
+    elif method == b"HEAD":
+        assert reply.body == b""
+
+
+async def test_options(server: Running) -> None:
+    """OPTIONS is 204 and has no body."""
+    reply = await ask(server, b"OPTIONS", TARGET, b"Origin: https://a.example", b"Access-Control-Request-Method: GET")
+    assert (reply.status, reply.body) == (204, b"")
+    assert reply["Access-Control-Allow-Origin"] == "*"
+    assert reply["Access-Control-Allow-Methods"] == "GET, HEAD, OPTIONS"
+    assert not {"Content-Length", "Transfer-Encoding"} & reply.names  # RFC 9110 section 8.6
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        (b"POST", TARGET, 405),
+        (b"DELETE", TARGET, 405),
+        (b"QUERY", TARGET, 405),
+        (b"GET", b"/", 404),
+        (b"GET", b"/%00", 404),
+    ],
+)
+async def test_errors(server: Running, method: bytes, target: bytes, status: int) -> None:
+    """Errors are short problem documents that no cache keeps."""
+    reply = await ask(server, method, target)
+    assert reply.status == status
+    assert json.loads(reply.body)["status"] == status
+    assert reply["Content-Type"] == "application/problem+json"
+    assert reply["Cache-Control"] == "no-store"
+    assert "Server" not in reply.names
+    if status == 405:
+        assert reply["Allow"] == "GET, HEAD, OPTIONS"
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\x16\x03\x01\x02\x00\x01\x00", b"GET\r\n\r\n", b"GET / HTTP/1.1\r\nBad Field\r\n\r\n"]
+)
+async def test_garbage(server: Running, garbage: bytes) -> None:
+    """What is no HTTP gets a 400 without a banner, or nothing; the log stays free of tracebacks."""
+    reply = await raw(server.port, garbage)
+    assert reply.startswith((b"HTTP/1.0 400 ", b"HTTP/1.1 400 "))
+    assert b"Server:" not in reply
+    assert json.loads(reply.partition(b"\r\n\r\n")[2])["code"] == "bad-request"
+    assert b"Traceback" not in server.stderr
+
+
+async def test_keep_alive_and_pipelining(server: Running) -> None:
+    """Several requests in one write are answered in their order on one connection."""
+    request = b"%b " + TARGET + b" HTTP/1.1\r\nHost: a\r\n%b\r\n"
+    sent = request % (b"GET", b"") + request % (b"HEAD", b"") + request % (b"POST", b"Connection: close\r\n")
+    replies = (await raw(server.port, sent)).split(b"HTTP/1.1 ")
+    assert [reply[:3] for reply in replies] == [b"", b"200", b"200", b"405"]
+
+
+async def test_http_1_0(server: Running) -> None:
+    """An HTTP/1.0 client gets its answer and the end of the connection."""
+    reply = await raw(server.port, b"GET " + TARGET + b" HTTP/1.0\r\n\r\n")
+    assert reply.startswith(b"HTTP/1.0 200 ")
+    assert reply.endswith(BODY)
+
+
+async def test_options_change_the_answer(tmp_path: Path) -> None:
+    """--path, --media-type and --max-age show on the wire."""
+    (tmp_path / "a.pem").write_bytes(PEM["a.pem"])
+    flags = ("--path", "/keys", "--media-type", "application/jwk-set+json", "--max-age", "5")
+    async with serving(tmp_path, *flags) as server:
+        reply = await ask(server, b"GET", b"/keys")
+        assert reply.status == 200
+        assert reply["Content-Type"] == "application/jwk-set+json"
+        assert reply["Cache-Control"] == "public, max-age=5, stale-if-error=86400"
+        assert (await ask(server)).status == 404
