@@ -10,9 +10,10 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Entry(Generic[R]):
-    """A key set and the replies that were rendered from it."""
+    """A key set, how long a cache may keep it in seconds, and the replies that were rendered from both."""
 
     keyset: KeySet
+    max_age: int
     replies: R
 
 

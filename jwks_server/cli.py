@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 import click
 
 from jwks_server import __version__
-from jwks_server.config import Address, Settings
+from jwks_server.config import Address, Settings, Timing
 from jwks_server.errors import ConfigError, JwksError
 from jwks_server.keys.jwk import ED_ALGS, OPTIONAL_KINDS, RSA_ALGS, KidScheme
 from jwks_server.keys.policy import Policy
@@ -62,6 +62,33 @@ def cli() -> None:
     metavar="SECONDS",
     help="Look at the directory this often even without an event.",
 )
+@_option(
+    "--settle",
+    default=2.0,
+    type=click.FloatRange(0, 3600),
+    metavar="SECONDS",
+    help="How long a file that turned bad keeps its last good keys: it may be half written.",
+)
+@_option(
+    "--retain",
+    default=0,
+    type=click.IntRange(0, _YEAR_SECONDS),
+    metavar="SECONDS",
+    help="How long a key stays published after its file vanished or was replaced.",
+)
+@_option(
+    "--propagation",
+    default=900.0,
+    type=click.FloatRange(0, _YEAR_SECONDS),
+    metavar="SECONDS",
+    help="How long the slowest verifier takes to see a new key, beyond max-age.",
+)
+@_option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Remembers first-published times and retiring keys across restarts.",
+)
 @_option("--log-format", default="console", type=click.Choice(get_args(LogFormat)), help="For people or machines.")
 @_option(
     "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), help="The least level."
@@ -81,6 +108,10 @@ def serve(  # noqa: PLR0913 - one parameter an option
     allow: tuple[str, ...],
     allow_empty: bool,
     rescan: float,
+    settle: float,
+    retain: int,
+    propagation: float,
+    state: Path | None,
     log_format: LogFormat,
     log_level: str,
 ) -> None:
@@ -92,8 +123,17 @@ def serve(  # noqa: PLR0913 - one parameter an option
         media_type=media_type,
         patterns=pattern,
         passphrase_file=passphrase_file,
-        policy=Policy(frozenset(allow), kid, rsa_alg, ed_alg, allow_empty, max_age),
-        rescan=rescan,
+        policy=Policy(
+            allow=frozenset(allow),
+            kid=kid,
+            rsa_alg=rsa_alg,
+            ed_alg=ed_alg,
+            max_age=max_age,
+            retain=retain,
+            allow_empty=allow_empty,
+        ),
+        timing=Timing(rescan, settle, propagation),
+        state=state,
     )
     configure(log_format, log_level)
     from jwks_server import service  # noqa: PLC0415 - help and usage errors need no web server

@@ -39,6 +39,21 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
+class Timing:
+    """How long things take, in seconds.
+
+    Attributes:
+        rescan: The time between two looks at the directory when there is no event.
+        settle: How long a good file that turned bad keeps its last good keys.
+        propagation: How long the slowest verifier takes to see a new key, beyond the set's max-age.
+    """
+
+    rescan: float = 1.0
+    settle: float = 2.0
+    propagation: float = 900.0
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All that ``serve`` needs to know.
 
@@ -49,8 +64,9 @@ class Settings:
         media_type: The JWK Set's Content-Type.
         patterns: The shell patterns that key files' names match.
         passphrase_file: What holds the passphrase of encrypted private keys.
-        policy: The operator's decisions about the set.
-        rescan: The seconds after which the directory is looked at even without an event.
+        policy: The operator's decisions about the set, where ``jwks.toml`` says nothing.
+        timing: How long things take.
+        state: What is remembered across restarts; None for nothing.
 
     Raises:
         ConfigError: A value is out of its bounds.
@@ -63,7 +79,8 @@ class Settings:
     patterns: tuple[str, ...]
     passphrase_file: Path | None
     policy: Policy
-    rescan: float
+    timing: Timing
+    state: Path | None
 
     def __post_init__(self) -> None:
         if not _PATH.fullmatch(self.path) or {".", ".."} & set(self.path.split("/")):

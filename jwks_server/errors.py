@@ -4,17 +4,18 @@
     |-- ConfigError                a flag or its value is wrong; exit code 2
     |-- ListenError                an address can't be listened on; exit code 1
     |-- TaskDied                   a background task ended; exit code 1
+    |-- StateDamaged, StateUnusable    the state file; serving goes on without what it would remember
     |-- SourceError                the key directory as a whole; the last good set stays
     |   |-- DirectoryMissing
     |   |-- DirectoryUnreadable
-    |   `-- NoKeys
+    |   `-- NoKeys, PolicyInvalid
     |-- KeyFileError               one file; it costs that file only
     |   |-- FileUnreadable, FileNotRegular, FileTooLarge
     |   |-- PemMissing, PemMalformed, PemUnsupported
     |   |-- PassphraseMissing, PassphraseWrong
     |   |-- KeyMalformed, KeyInconsistent, KeyTooSmall
     |   |-- KindUnsupported, KindNotAllowed
-    |   `-- CertificateMismatch, KidConflict, KidInvalid
+    |   `-- CertificateMismatch, AlgMismatch, KidConflict, KidInvalid
     `-- Problem                    one request; an RFC 9457 problem document
         |-- BadRequest, NotFound, MethodNotAllowed, NotAcceptable, PreconditionFailed
         `-- InternalError, NoKeySet
@@ -66,6 +67,18 @@ class TaskDied(JwksError):
     code = "task-died"
 
 
+class StateDamaged(JwksError):
+    """The state file doesn't hold what this program writes there; it is set aside."""
+
+    code = "state-damaged"
+
+
+class StateUnusable(JwksError):
+    """The state file can't be read or written."""
+
+    code = "state-unusable"
+
+
 class SourceError(JwksError):
     """The key directory as a whole gives no set; the last good one stays in place."""
 
@@ -86,6 +99,12 @@ class NoKeys(SourceError):
     """The directory was read and gives no key at all."""
 
     code = "no-keys"
+
+
+class PolicyInvalid(SourceError):
+    """``jwks.toml`` can't be read or says what it can't; the last good policy stays."""
+
+    code = "policy-invalid"
 
 
 class KeyFileError(JwksError):
@@ -174,6 +193,12 @@ class CertificateMismatch(KeyFileError):
     """A certificate belongs neither to a key of its file nor to a key's chain."""
 
     code = "certificate-mismatch"
+
+
+class AlgMismatch(KeyFileError):
+    """``jwks.toml`` gives a key an alg or a use that its kind doesn't have."""
+
+    code = "alg-mismatch"
 
 
 class KidConflict(KeyFileError):

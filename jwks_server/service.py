@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from functools import partial
+from pathlib import Path
 
 import structlog
 
@@ -15,6 +16,7 @@ from jwks_server.serving import listeners, public
 from jwks_server.serving.representation import Representation, render
 from jwks_server.source.directory import Directory
 from jwks_server.source.reload import Reloader
+from jwks_server.source.state import StateFile
 from jwks_server.source.triggers import Trigger, Triggers
 from jwks_server.source.watch import watch
 
@@ -43,7 +45,14 @@ async def serve(settings: Settings) -> None:
 
     catalog = Catalog[Representation]()
     directory = Directory(settings.directory, settings.patterns, settings.passphrase_file)
-    reloader = Reloader(directory, settings.policy, catalog, partial(render, media_type=settings.media_type))
+    reloader = Reloader(
+        directory,
+        settings.policy,
+        catalog,
+        partial(render, media_type=settings.media_type),
+        timing=settings.timing,
+        state=StateFile(settings.state) if settings.state else None,
+    )
     await reloader.reload()
     try:
         async with (
@@ -51,7 +60,7 @@ async def serve(settings: Settings) -> None:
             asyncio.TaskGroup() as tasks,
         ):
             background = [
-                tasks.create_task(_forever(_watch(settings, triggers)), name="watch"),
+                tasks.create_task(_forever(_watch(settings.directory, reloader, triggers)), name="watch"),
                 tasks.create_task(_forever(reloader.run(triggers)), name="reload"),
             ]
             await stop.wait()
@@ -63,8 +72,8 @@ async def serve(settings: Settings) -> None:
     _log.info("stopped")
 
 
-async def _watch(settings: Settings, triggers: Triggers) -> None:
-    async for trigger in watch(settings.directory, lambda: settings.rescan):
+async def _watch(path: Path, reloader: Reloader[Representation], triggers: Triggers) -> None:
+    async for trigger in watch(path, lambda: reloader.pause):
         triggers.put(trigger)
 
 

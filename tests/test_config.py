@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jwks_server.config import Address, Settings
+from jwks_server.config import Address, Settings, Timing
 from jwks_server.errors import ConfigError
 from jwks_server.keys.policy import Policy
 
@@ -20,7 +20,8 @@ GOOD: dict[str, Any] = {
     "patterns": ("*.pem",),
     "passphrase_file": None,
     "policy": Policy(),
-    "rescan": 1.0,
+    "timing": Timing(),
+    "state": None,
 }
 
 

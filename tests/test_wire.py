@@ -11,7 +11,8 @@ import pytest
 import pytest_asyncio
 from support import Running, key, public_pem, raw, serving
 
-from jwks_server.keys.keyset import build, read_file
+from jwks_server.keys.build import build
+from jwks_server.keys.keyset import read_file
 from jwks_server.keys.policy import Policy
 
 TARGET = b"/.well-known/jwks.json"

@@ -14,10 +14,14 @@ _Issuers = dict[x509.Certificate, list[x509.Certificate]]
 
 @dataclass(frozen=True, slots=True)
 class FoundKey:
-    """A public key and its certificate chain, leaf first; the chain is empty where there is none."""
+    """A public key and its certificate chain, leaf first; the chain is empty where there is none.
+
+    ``private`` tells whether the file held the private half too.
+    """
 
     key: PublicKeyTypes
     chain: tuple[x509.Certificate, ...] = ()
+    private: bool = False
 
 
 def pair(keys: Sequence[PublicKeyTypes], certificates: Sequence[x509.Certificate]) -> tuple[FoundKey, ...]:

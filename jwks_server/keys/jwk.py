@@ -16,46 +16,54 @@ from jwks_server.errors import KeyTooSmall, KidInvalid, KindUnsupported
 from jwks_server.keys.chain import FoundKey
 
 KidScheme = Literal["thumbprint", "spki-sha256", "filename"]
+Use = Literal["sig", "enc"]
 Members = Mapping[str, str | list[str]]
 
 RSA_ALGS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 ED_ALGS = ("EdDSA", "Ed25519")
+_RSA_ENC_ALGS = ("RSA-OAEP-256", "RSA-OAEP-384", "RSA-OAEP-512", "RSA-OAEP")
+_ECDH_ALGS = ("ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A192KW", "ECDH-ES+A256KW")
 MIN_RSA_BITS = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of key that can verify signatures.
+    """A kind of key that can be published.
 
     Attributes:
         name: What ``--allow`` and the logs call it: the curve, the parameter set, or ``RSA``.
         kty: RFC 7517 section 4.1.
-        alg: What it signs with; RSA and Edwards-curve keys take theirs from the policy.
+        sig: The algorithms that it verifies (RFC 7518 section 3.1), the usual one first.
+        enc: The algorithms that it encrypts with (RFC 7518 section 4.1), the usual one first.
         optional: Whether it is published only when it is asked for by name.
     """
 
     name: str
     kty: str
-    alg: str = ""
+    sig: tuple[str, ...] = ()
+    enc: tuple[str, ...] = ()
     optional: bool = False
 
 
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("RSA", "RSA"),
-        Kind("P-256", "EC", "ES256"),
-        Kind("P-384", "EC", "ES384"),
-        Kind("P-521", "EC", "ES512"),
-        Kind("Ed25519", "OKP"),
-        Kind("Ed448", "OKP", optional=True),
-        Kind("secp256k1", "EC", "ES256K", optional=True),
-        Kind("ML-DSA-44", "AKP", "ML-DSA-44", optional=True),
-        Kind("ML-DSA-65", "AKP", "ML-DSA-65", optional=True),
-        Kind("ML-DSA-87", "AKP", "ML-DSA-87", optional=True),
+        Kind("RSA", "RSA", RSA_ALGS, _RSA_ENC_ALGS),
+        Kind("P-256", "EC", ("ES256",), _ECDH_ALGS),
+        Kind("P-384", "EC", ("ES384",), _ECDH_ALGS),
+        Kind("P-521", "EC", ("ES512",), _ECDH_ALGS),
+        Kind("Ed25519", "OKP", ED_ALGS),
+        Kind("X25519", "OKP", (), _ECDH_ALGS),
+        Kind("Ed448", "OKP", ("EdDSA", "Ed448"), optional=True),
+        Kind("secp256k1", "EC", ("ES256K",), optional=True),
+        Kind("ML-DSA-44", "AKP", ("ML-DSA-44",), optional=True),
+        Kind("ML-DSA-65", "AKP", ("ML-DSA-65",), optional=True),
+        Kind("ML-DSA-87", "AKP", ("ML-DSA-87",), optional=True),
     )
 }
 OPTIONAL_KINDS = tuple(kind.name for kind in KINDS.values() if kind.optional)
+SIG_ALGS = tuple(dict.fromkeys(alg for kind in KINDS.values() for alg in kind.sig))
+ENC_ALGS = tuple(dict.fromkeys(alg for kind in KINDS.values() for alg in kind.enc))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,8 @@ class PublicKey:
         x5: ``x5c`` and ``x5t#S256`` where the key came with a certificate, else empty.
         thumbprint: The RFC 7638 SHA-256 thumbprint; two keys are the same key when theirs are equal.
         spki_sha256: The digest that Kubernetes names service-account keys by.
+        not_after: When the certificate ends, in seconds since the epoch; None where there is none.
+        private: Whether the file held the private half too.
     """
 
     kind: Kind
@@ -75,6 +85,8 @@ class PublicKey:
     x5: Members
     thumbprint: str
     spki_sha256: str
+    not_after: float | None = None
+    private: bool = False
 
 
 _CURVES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521", "secp256k1": "secp256k1"}
@@ -92,15 +104,17 @@ def public_key(found: FoundKey) -> PublicKey:
 
     Raises:
         KeyTooSmall: An RSA key under 2048 bits.
-        KindUnsupported: A key that can't verify JWT signatures, or that clients can't read.
+        KindUnsupported: A key that no JWT is made with.
     """
     kind, members = _kind_and_members(found.key)
     return PublicKey(
         kind=kind,
         members=members,
         x5=_x5_members(found),
-        thumbprint=thumbprint({"kty": kind.kty, "alg": kind.alg, **members}),
+        thumbprint=thumbprint({"kty": kind.kty, "alg": next(iter(kind.sig), ""), **members}),
         spki_sha256=_spki_sha256(found.key),
+        not_after=found.chain[0].not_valid_after_utc.timestamp() if found.chain else None,
+        private=found.private,
     )
 
 
@@ -130,6 +144,8 @@ def _kind_and_members(key: PublicKeyTypes) -> tuple[Kind, dict[str, str]]:  # no
             }
         case ed25519.Ed25519PublicKey():
             return KINDS["Ed25519"], {"crv": "Ed25519", "x": b64url(key.public_bytes_raw())}
+        case x25519.X25519PublicKey():
+            return KINDS["X25519"], {"crv": "X25519", "x": b64url(key.public_bytes_raw())}
         case ed448.Ed448PublicKey():
             return KINDS["Ed448"], {"crv": "Ed448", "x": b64url(key.public_bytes_raw())}
         case mldsa.MLDSA44PublicKey():
@@ -139,16 +155,13 @@ def _kind_and_members(key: PublicKeyTypes) -> tuple[Kind, dict[str, str]]:  # no
         case mldsa.MLDSA87PublicKey():
             return KINDS["ML-DSA-87"], {"pub": b64url(key.public_bytes_raw())}
         case _:
-            raise KindUnsupported(
-                f"{_describe(key)} is not a key that JWT signatures are verified with; "
-                "use RSA, P-256, P-384, P-521 or Ed25519."
-            )
+            raise KindUnsupported(f"{_describe(key)} is of no use to clients; use RSA, P-256, P-384, P-521 or Ed25519.")
 
 
 def _describe(key: PublicKeyTypes) -> str:
     match key:
-        case x25519.X25519PublicKey() | x448.X448PublicKey():
-            return "A key-agreement key (X25519, X448)"
+        case x448.X448PublicKey():
+            return "An X448 key"
         case dsa.DSAPublicKey():
             return "A DSA key"
         case ec.EllipticCurvePublicKey():
@@ -157,13 +170,15 @@ def _describe(key: PublicKeyTypes) -> str:
             return "A key of this kind"
 
 
-def algorithm(kind: Kind, rsa_alg: str, ed_alg: str) -> str:
-    """Name the JWS algorithm that a kind signs with (RFC 7518 section 3.1, RFC 8037, RFC 9864)."""
+def algorithm(kind: Kind, use: Use, rsa_alg: str, ed_alg: str) -> str | None:
+    """Name the usual algorithm of a kind for a use; None where it has none (RFC 7518, RFC 8037, RFC 9864)."""
+    if use == "enc":
+        return next(iter(kind.enc), None)
     if kind.kty == "RSA":
         return rsa_alg
-    if kind.kty == "OKP":
-        return "EdDSA" if ed_alg == "EdDSA" else kind.name
-    return kind.alg
+    if kind.kty == "OKP" and kind.sig and ed_alg != "EdDSA":
+        return kind.name
+    return next(iter(kind.sig), None)
 
 
 def thumbprint(members: Members) -> str:

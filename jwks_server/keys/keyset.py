@@ -1,44 +1,76 @@
-"""Files and policy -> the key set, and a verdict for each file."""
+"""What a key set is: its files, keys, verdicts."""
 
-import itertools
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
 from dataclasses import dataclass
+from typing import Literal
 
-from jwks_server.errors import KeyFileError, KidConflict, KindNotAllowed
+from jwks_server.errors import KeyFileError
 from jwks_server.keys import jwk, pem
 from jwks_server.keys.policy import Policy
 
-# RSA first: one client stops at the first type that it doesn't know.
-_TYPE_ORDER = ("RSA", "EC", "OKP", "AKP")
+State = Literal["pending", "published", "retiring"]
 
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """What a file of the key directory holds: its public keys, or the reason why it gives none."""
+    """What a file of the key directory holds: its public keys, or the reason why it gives none.
+
+    Attributes:
+        name: The file's path below the key directory.
+        keys: Its public keys.
+        error: Why it gives none.
+        world_readable: Whether every user of the machine may read it.
+    """
 
     name: str
     keys: tuple[jwk.PublicKey, ...] = ()
     error: KeyFileError | None = None
+    world_readable: bool = False
+
+    @property
+    def good(self) -> bool:
+        """Whether it gives a key."""
+        return not self.error
 
 
 @dataclass(frozen=True, slots=True)
-class PublishedKey:
-    """A key of the set.
+class Key:
+    """A key of the set, or one that will be. All times are in seconds since the epoch.
 
     Attributes:
         kid: RFC 7517 section 4.5.
         alg: RFC 7517 section 4.4.
+        use: RFC 7517 section 4.2.
         file: The name of the file that the key came from.
-        key: What its bytes say.
+        public: What its bytes say.
         json: The finished JWK, as compact UTF-8 JSON.
+        state: ``pending`` until its publication, ``published``, or ``retiring`` when its file is gone.
+        first_published: When clients could first see it; None while it is pending.
+        safe_to_sign_at: When every verifier has seen it, if it isn't withdrawn before.
+        publish_at: When it enters the set, if that is declared.
+        remove_at: When it leaves the set, if that is declared.
+        retiring_since: When its file was found gone; None while it is there.
+        retires_at: When it leaves the set, whatever the reason; None if nothing is known to end it.
     """
 
     kid: str
     alg: str
+    use: jwk.Use
     file: str
-    key: jwk.PublicKey
+    public: jwk.PublicKey
     json: bytes
+    state: State = "published"
+    first_published: float | None = None
+    safe_to_sign_at: float | None = None
+    publish_at: float | None = None
+    remove_at: float | None = None
+    retiring_since: float | None = None
+    retires_at: float | None = None
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """The kid and the thumbprint: what must stay the same for it to be the same key to a client."""
+        return self.kid, self.public.thumbprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +79,7 @@ class Verdict:
 
     Attributes:
         file: The file's name.
-        kids: The keys that it put into the set.
+        kids: The kids of its keys.
         duplicate_of: The file that publishes the same key, where this one is left out for it.
         error: Why the file is refused.
     """
@@ -63,32 +95,40 @@ class KeySet:
     """A complete JWK Set and how it came about.
 
     Attributes:
-        keys: In the order of publication: RSA, EC, OKP, AKP, then by file name, then by kid.
+        keys: The published and the retiring ones, in order: RSA, EC, OKP, AKP, then by file name, then by kid.
+        policy: What the operator had decided.
+        pending: Those that are not published yet.
         verdicts: One for each file, by name.
-        max_age: How long a cache may keep the set, in seconds.
+        next_change: When time alone will change the keys, in seconds since the epoch; None if never.
+        held: Whether the files give no key, so that the keys before them stay.
     """
 
-    keys: tuple[PublishedKey, ...]
-    verdicts: tuple[Verdict, ...]
-    max_age: int
+    keys: tuple[Key, ...]
+    policy: Policy
+    pending: tuple[Key, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    next_change: float | None = None
+    held: bool = False
 
     @property
     def body(self) -> bytes:
         """The JWK Set as compact UTF-8 JSON (RFC 7517 section 5); the same keys give the same bytes."""
-        return b'{"keys":[' + b",".join(one.json for one in self.keys) + b"]}"
+        return b'{"keys":[' + b",".join(key.json for key in self.keys) + b"]}"
 
+    def max_age(self, now: float) -> int:
+        """Tell how long a cache may keep the set from now on, in whole seconds: never past the next change.
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A key or file whose standing is not what it was: one log line.
+        It stays right for as long as ``max_age_until`` says.
+        """
+        if self.next_change is None:
+            return self.policy.max_age
+        return max(0, min(self.policy.max_age, math.ceil(self.next_change - now) - 1))
 
-    Attributes:
-        event: ``key-published``, ``key-withdrawn``, ``file-duplicate`` or ``file-refused``.
-        fields: File, kid, alg, code and reason, as far as they apply.
-    """
-
-    event: str
-    fields: Mapping[str, str]
+    def max_age_until(self, now: float) -> float | None:
+        """Tell when ``max_age`` will be another one."""
+        if self.next_change is None:
+            return None
+        return self.next_change - min(self.policy.max_age, self.max_age(now))
 
 
 def read_file(name: str, data: bytes, passphrase: bytes | None) -> KeyFile:
@@ -103,142 +143,3 @@ def read_file(name: str, data: bytes, passphrase: bytes | None) -> KeyFile:
         return KeyFile(name, tuple(jwk.public_key(found) for found in pem.parse(data, passphrase)))
     except KeyFileError as error:
         return KeyFile(name, error=error)
-
-
-def build(files: Iterable[KeyFile], policy: Policy) -> KeySet:
-    """Make the set that these files stand for; it may hold no key at all.
-
-    A key that is found twice is published once, from the first file that has a certificate for it, else from
-    the first file. Where two keys would have the same kid, the later file is refused.
-    """
-    files = sorted(files, key=lambda file: file.name)
-    errors = {file.name: error for file in files if (error := file.error or _not_allowed(file, policy))}
-    while True:
-        owners = _owners([file for file in files if file.name not in errors])
-        kids, conflicts = _kids(owners, policy)
-        if not conflicts:
-            break
-        errors |= conflicts
-    published = [_publish(kid, *owners[thumbprint], policy) for thumbprint, kid in kids.items()]
-    published.sort(key=lambda one: (_TYPE_ORDER.index(one.key.kind.kty), one.file, one.kid))
-    return KeySet(
-        keys=tuple(published),
-        verdicts=tuple(_verdict(file, errors.get(file.name), owners, kids) for file in files),
-        max_age=policy.max_age,
-    )
-
-
-def key_changes(previous: KeySet | None, current: KeySet) -> Iterator[Change]:
-    """Tell which keys came, went or changed a member between two sets."""
-    before = {one.kid: one for one in previous.keys} if previous else {}
-    after = {one.kid: one for one in current.keys}
-    for kid, one in after.items():
-        if kid not in before or before[kid].json != one.json:
-            yield Change("key-published", {"file": one.file, "kid": kid, "alg": one.alg})
-    for kid, one in before.items():
-        if kid not in after:
-            yield Change("key-withdrawn", {"file": one.file, "kid": kid, "alg": one.alg})
-
-
-def file_changes(previous: KeySet | None, current: KeySet) -> Iterator[Change]:
-    """Tell which files are newly refused, or newly left out as duplicates."""
-    before = [_file_change(verdict) for verdict in previous.verdicts] if previous else []
-    known = {change.fields["file"]: change for change in before if change}
-    for verdict in current.verdicts:
-        change = _file_change(verdict)
-        if change is not None and known.get(verdict.file) != change:
-            yield change
-
-
-def _not_allowed(file: KeyFile, policy: Policy) -> KeyFileError | None:
-    for key in file.keys:
-        if key.kind.optional and key.kind.name not in policy.allow:
-            return KindNotAllowed(
-                f"Some clients reject the whole set for one {key.kind.name} key; "
-                f"if all of yours can read it, start with --allow {key.kind.name}."
-            )
-    return None
-
-
-_Owners = dict[str, tuple[str, jwk.PublicKey]]
-
-
-def _owners(files: Sequence[KeyFile]) -> _Owners:
-    """Find the file that each key, by thumbprint, is published from; in the files' order."""
-    owners: _Owners = {}
-    for file in files:
-        for key in file.keys:
-            held = owners.get(key.thumbprint)
-            if held is None or (key.x5 and not held[1].x5):
-                owners[key.thumbprint] = (file.name, key)
-    return owners
-
-
-def _kids(owners: _Owners, policy: Policy) -> tuple[dict[str, str], dict[str, KeyFileError]]:
-    """Give each key, by thumbprint, its kid; and each file whose keys can't all have one its error."""
-    kids: dict[str, str] = {}
-    holders: dict[str, str] = {}
-    errors: dict[str, KeyFileError] = {}
-    for file, keys in _by_file(owners):
-        try:
-            own = {key.thumbprint: _kid(file, key, policy) for key in keys}
-            _check_distinct(file, own, holders)
-        except KeyFileError as error:
-            errors[file] = error
-        else:
-            kids |= own
-            holders |= dict.fromkeys(own.values(), file)
-    return kids, errors
-
-
-def _by_file(owners: _Owners) -> Iterable[tuple[str, list[jwk.PublicKey]]]:
-    for file, group in itertools.groupby(sorted(owners.values(), key=_owner_name), key=_owner_name):
-        yield file, [key for _, key in group]
-
-
-def _owner_name(owner: tuple[str, jwk.PublicKey]) -> str:
-    return owner[0]
-
-
-def _check_distinct(file: str, own: Mapping[str, str], holders: Mapping[str, str]) -> None:
-    kids = list(own.values())
-    for at, kid in enumerate(kids):
-        if kid in holders or kid in kids[:at]:
-            raise KidConflict(
-                f"The kid {kid} belongs to another key, in {holders.get(kid, file)}; "
-                "give each key a file and a name of its own, or choose --kid thumbprint."
-            )
-
-
-def _kid(file: str, key: jwk.PublicKey, policy: Policy) -> str:
-    match policy.kid:
-        case "thumbprint":
-            return key.thumbprint
-        case "spki-sha256":
-            return key.spki_sha256
-        case "filename":
-            return jwk.filename_kid(file)
-
-
-def _publish(kid: str, file: str, key: jwk.PublicKey, policy: Policy) -> PublishedKey:
-    alg = jwk.algorithm(key.kind, policy.rsa_alg, policy.ed_alg)
-    members = {"kty": key.kind.kty, "kid": kid, "use": "sig", "alg": alg, **key.members, **key.x5}
-    body = json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
-    return PublishedKey(kid, alg, file, key, body)
-
-
-def _verdict(file: KeyFile, error: KeyFileError | None, owners: _Owners, kids: Mapping[str, str]) -> Verdict:
-    if error:
-        return Verdict(file.name, error=error)
-    own = tuple(kids[key.thumbprint] for key in file.keys if owners[key.thumbprint][0] == file.name)
-    if own:
-        return Verdict(file.name, kids=own)
-    return Verdict(file.name, duplicate_of=owners[file.keys[0].thumbprint][0])
-
-
-def _file_change(verdict: Verdict) -> Change | None:
-    if error := verdict.error:
-        return Change("file-refused", {"file": verdict.file, "code": error.code, "reason": error.message})
-    if verdict.duplicate_of is not None:
-        return Change("file-duplicate", {"file": verdict.file, "duplicate_of": verdict.duplicate_of})
-    return None

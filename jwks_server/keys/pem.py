@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -71,15 +71,21 @@ def parse(data: bytes, passphrase: bytes | None = None) -> tuple[FoundKey, ...]:
         KeyFileError: The file as a whole is refused; the subclass says why.
     """
     keys: list[PublicKeyTypes] = []
+    private: list[PublicKeyTypes] = []
     certificates: list[x509.Certificate] = []
     for block in _without_ec_parameters(_blocks(data)):
         if block.label == _CERTIFICATE:
             certificates.append(_certificate(block))
-        elif (key := _public_key(block, passphrase)) not in keys:
+            continue
+        key = _public_key(block, passphrase)
+        if key not in keys:
             keys.append(key)
+        if block.label not in _PUBLIC:
+            private.append(key)
     if not keys and not certificates:
         raise PemMissing(_nothing_found(data))
-    return pair(keys, list(dict.fromkeys(certificates)))
+    found = pair(keys, list(dict.fromkeys(certificates)))
+    return tuple(replace(one, private=one.key in private) for one in found)
 
 
 def _nothing_found(data: bytes) -> str:

@@ -1,8 +1,40 @@
-"""What the operator decides about a set: which kinds, which algorithms, which key IDs."""
+"""What the operator decides about a key set: flags for the defaults, ``jwks.toml`` for the rest."""
 
-from dataclasses import dataclass
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, get_args
 
-from jwks_server.keys.jwk import KidScheme
+from jwks_server.errors import PolicyInvalid
+from jwks_server.keys.jwk import ED_ALGS, ENC_ALGS, OPTIONAL_KINDS, RSA_ALGS, SIG_ALGS, KidScheme, Use
+
+FILE_NAME = "jwks.toml"
+
+_YEAR_SECONDS = 366 * 86400
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPolicy:
+    """The operator's decisions about the keys of one file.
+
+    Attributes:
+        alg: RFC 7517 section 4.4; None takes the kind's own.
+        use: RFC 7517 section 4.2.
+        kid: RFC 7517 section 4.5; None takes the set's scheme.
+        aliases: More key IDs under which the same key is published.
+        publish_at: When the key enters the set, in seconds since the epoch; None is at once.
+        remove_at: When it leaves the set, whether its file is there or not; None is never.
+    """
+
+    alg: str | None = None
+    use: Use = "sig"
+    kid: str | None = None
+    aliases: tuple[str, ...] = ()
+    publish_at: float | None = None
+    remove_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +46,188 @@ class Policy:
         kid: How a key's ``kid`` is made.
         rsa_alg: The ``alg`` of RSA keys (RFC 7518 section 3.1).
         ed_alg: ``EdDSA`` (RFC 8037) or ``Ed25519``, the fully specified names (RFC 9864).
-        allow_empty: Whether a set without any key may be published.
+        x5c: Whether certificates are published beside their keys.
         max_age: How long a cache may keep the set, in seconds (RFC 9111 section 5.2.2.1).
+        retain: How long a key stays published after its file vanished or was replaced, in seconds.
+        allow_empty: Whether a set without any key may be published.
+        revoked: Key IDs and thumbprints of keys that are never published, whatever else is said.
+        files: Decisions about single files, by name.
     """
 
     allow: frozenset[str] = frozenset()
     kid: KidScheme = "thumbprint"
     rsa_alg: str = "RS256"
     ed_alg: str = "EdDSA"
-    allow_empty: bool = False
+    x5c: bool = True
     max_age: int = 300
+    retain: int = 0
+    allow_empty: bool = False
+    revoked: frozenset[str] = frozenset()
+    files: Mapping[str, KeyPolicy] = field(default_factory=lambda: MappingProxyType({}))
+
+    def of(self, file: str) -> KeyPolicy:
+        """Find the decisions about a file."""
+        return self.files.get(file, _NOTHING_SAID)
+
+
+_NOTHING_SAID = KeyPolicy()
+
+
+def parse(text: bytes, defaults: Policy) -> Policy:
+    """Read a ``jwks.toml``.
+
+    Args:
+        text: The file's bytes.
+        defaults: What holds where the file says nothing.
+
+    Raises:
+        PolicyInvalid: The message names the line and the key.
+    """
+    try:
+        document = tomllib.loads(text.decode("utf-8-sig"))
+    except UnicodeDecodeError as exc:
+        raise PolicyInvalid(f"{FILE_NAME} is not UTF-8; save it as UTF-8.") from exc
+    except (tomllib.TOMLDecodeError, RecursionError) as exc:
+        raise PolicyInvalid(f"{FILE_NAME} is not TOML: {exc}; mend it.") from exc
+    table = _Table(text.decode("utf-8-sig"), ())
+    files = document.pop("keys", {})
+    if not isinstance(files, dict):
+        raise table.error("keys", 'is not a table; write [keys."FILE"]')
+    decided = table.read(document, _SET)
+    per_file = {name: _key_policy(_Table(table.text, ("keys", name)), entry) for name, entry in files.items()}
+    return replace(defaults, **decided, files=MappingProxyType(per_file))
+
+
+def _key_policy(table: "_Table", entry: object) -> KeyPolicy:
+    if not isinstance(entry, dict):
+        raise table.error("", 'is not a table; write [keys."FILE"]')
+    policy = KeyPolicy(**table.read(entry, _FILE))
+    if policy.alg and policy.alg not in (ENC_ALGS if policy.use == "enc" else SIG_ALGS):
+        raise table.error("alg", f'is {policy.alg}, which is not for use = "{policy.use}"')
+    if policy.publish_at and policy.remove_at and policy.publish_at >= policy.remove_at:
+        raise table.error("remove_at", "is not after publish_at")
+    return policy
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """One table of the file, and the text in which to find a key's line."""
+
+    text: str
+    path: tuple[str, ...]
+
+    def read(self, entry: Mapping[str, object], members: Mapping[str, "_Member"]) -> dict[str, Any]:
+        for name in entry:
+            if name not in members:
+                raise self.error(name, f"is unknown; known are {', '.join(members)}")
+        return {name: self._read(name, members[name], value) for name, value in entry.items()}
+
+    def _read(self, name: str, member: "_Member", value: object) -> object:
+        try:
+            return member.read(value)
+        except (TypeError, ValueError, OverflowError) as exc:
+            raise self.error(name, f"is not {member.what}") from exc
+
+    def error(self, name: str, fault: str) -> PolicyInvalid:
+        key = ".".join(f'"{part}"' if "." in part else part for part in (*self.path, name) if part)
+        line = self._line(name)
+        return PolicyInvalid(f"{FILE_NAME}{f' line {line}' if line else ''}: {key} {fault}.")
+
+    def _line(self, name: str) -> int | None:
+        """Find the line that sets a key, or else the one that opens its table; the parser keeps neither."""
+        header = re.compile(r"\s*\[\s*" + r"\s*\.\s*".join(map(_either_quoted, self.path)) + r"\s*\]")
+        setting = re.compile(r"\s*" + _either_quoted(name) + r"\s*(=|\.)")
+        opened = None if self.path else 0
+        inside = not self.path
+        for number, line in enumerate(self.text.splitlines(), start=1):
+            if line.lstrip().startswith("["):
+                inside = bool(self.path and header.match(line))
+                opened = number if inside else opened
+            elif inside and name and setting.match(line):
+                return number
+        return opened or None
+
+
+def _either_quoted(name: str) -> str:
+    return "[\"']?" + re.escape(name) + "[\"']?"
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    what: str
+    read: Callable[[Any], object]
+
+
+def _boolean(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _seconds(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _YEAR_SECONDS:
+        raise ValueError
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise ValueError
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError
+    return tuple(_text(one) for one in value)
+
+
+def _instant(value: object) -> float:
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise ValueError
+    return value.timestamp()
+
+
+def _one_of(*choices: str) -> _Member:
+    def read(value: object) -> object:
+        if value not in choices:
+            raise ValueError
+        return value
+
+    return _Member(f"one of {', '.join(choices)}", read)
+
+
+def _some_of(*choices: str) -> _Member:
+    def read(value: object) -> frozenset[str]:
+        if not isinstance(value, list) or not set(_texts(value)) <= set(choices):
+            raise ValueError
+        return frozenset(value)
+
+    return _Member(f"a list of {', '.join(choices)}", read)
+
+
+_SECONDS = _Member("a whole number of seconds, from 0 to a year", _seconds)
+_BOOLEAN = _Member("true or false", _boolean)
+_INSTANT = _Member("a date and time with its offset, such as 2026-11-24T08:00:00Z", _instant)
+_KID = _Member("a string of printable characters", _text)
+_KIDS = _Member("a list of strings of printable characters", _texts)
+
+_SET = {
+    "allow": _some_of(*OPTIONAL_KINDS),
+    "kid": _one_of(*get_args(KidScheme)),
+    "rsa_alg": _one_of(*RSA_ALGS),
+    "ed_alg": _one_of(*ED_ALGS),
+    "x5c": _BOOLEAN,
+    "max_age": _SECONDS,
+    "retain": _SECONDS,
+    "allow_empty": _BOOLEAN,
+    "revoked": _Member("a list of kids", lambda value: frozenset(_texts(value))),
+}
+_FILE = {
+    "alg": _one_of(*SIG_ALGS, *ENC_ALGS),
+    "use": _one_of("sig", "enc"),
+    "kid": _KID,
+    "aliases": _KIDS,
+    "publish_at": _INSTANT,
+    "remove_at": _INSTANT,
+}

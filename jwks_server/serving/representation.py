@@ -1,6 +1,7 @@
 """KeySet -> finished replies: bodies, entity tags, headers."""
 
 import base64
+import functools
 import gzip
 import hashlib
 from collections.abc import Mapping
@@ -43,27 +44,32 @@ class Representation:
     variants: tuple[Variant, ...]
 
 
-def render(keyset: KeySet, media_type: str) -> Representation:
+def render(keyset: KeySet, max_age: int, media_type: str) -> Representation:
     """Finish the replies of a set; the same set gives the same bytes and tags on every replica.
 
     Args:
         keyset: What to publish.
+        max_age: How long a cache may keep it, in seconds.
         media_type: The Content-Type.
     """
-    body = keyset.body
-    small = len(body) <= _BEST_COMPRESSION_BYTES
-    encoded = {
-        "identity": body,
-        "gzip": gzip.compress(body, compresslevel=9 if small else 1, mtime=0),
-        "br": brotli.compress(body, quality=11 if small else 1),
-    }
     shared = {
-        "Cache-Control": f"public, max-age={keyset.max_age}, stale-if-error=86400",
+        "Cache-Control": f"public, max-age={max_age}, stale-if-error=86400",
         "Vary": "Accept-Encoding",
         **CORS,
         **NO_SNIFFING,
     }
-    return Representation(tuple(_variant(coding, data, media_type, shared) for coding, data in encoded.items()))
+    return Representation(tuple(_variant(coding, data, media_type, shared) for coding, data in _encoded(keyset.body)))
+
+
+@functools.lru_cache(maxsize=2)
+def _encoded(body: bytes) -> tuple[tuple[str, bytes], ...]:
+    """Encode a body in every coding; near a scheduled change only the headers are rendered anew, each second."""
+    small = len(body) <= _BEST_COMPRESSION_BYTES
+    return (
+        ("identity", body),
+        ("gzip", gzip.compress(body, compresslevel=9 if small else 1, mtime=0)),
+        ("br", brotli.compress(body, quality=11 if small else 1)),
+    )
 
 
 def _variant(coding: str, body: bytes, media_type: str, shared: Mapping[str, str]) -> Variant:

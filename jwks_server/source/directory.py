@@ -5,51 +5,37 @@ import fnmatch
 import hashlib
 import os
 import stat
-import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jwks_server.errors import (
-    DirectoryMissing,
-    DirectoryUnreadable,
-    FileNotRegular,
-    FileTooLarge,
-    FileUnreadable,
-    KeyFileError,
-)
+from jwks_server.errors import DirectoryMissing, DirectoryUnreadable, FileUnreadable, KeyFileError, PolicyInvalid
+from jwks_server.keys import policy
 from jwks_server.keys.keyset import KeyFile, read_file
+from jwks_server.source.files import Fingerprint, contents
 
-MAX_FILE_BYTES = 64 * 1024
 # The link that kubelet and the CSI driver swap; its rename is the only moment at which a volume is whole.
 _DATA_LINK = "..data"
 _SWAPS_TOLERATED = 8
+_VOLUME_DEPTH = 8
 # What is wrong with the file itself; any other OSError is the machine's, and must not cost a key.
 _FILE_ERRNOS = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG})
 
 
 @dataclass(frozen=True, slots=True)
-class _Fingerprint:
-    """What changes when a file does, as far as stat can tell."""
+class Scan:
+    """What the directory held at one moment.
 
-    device: int
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
+    Attributes:
+        files: The key files by name, in order.
+        policy: The text of ``jwks.toml``, or why it can't be read; None where there is none.
+        volume: Whether it is a Kubernetes volume, which changes as a whole.
+    """
 
-    @classmethod
-    def of(cls, status: os.stat_result) -> "_Fingerprint":
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-
-    def may_hide_a_change(self) -> bool:
-        """Tell whether a write could still come that leaves the times as they are.
-
-        A filesystem's clock ticks every few milliseconds, in some every two seconds; two changes within one
-        tick look like one.
-        """
-        tick_ns = 50_000_000 if self.ctime_ns % 1_000_000_000 else 2_000_000_000
-        return time.time_ns() - self.ctime_ns < tick_ns
+    files: Mapping[str, KeyFile]
+    policy: bytes | PolicyInvalid | None
+    volume: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +43,7 @@ class _Read:
     """What is remembered of a file. Without a fingerprint it is read again, without a change in vain."""
 
     file: KeyFile
-    fingerprint: _Fingerprint | None = None
+    fingerprint: Fingerprint | None = None
     digest: bytes = b""
 
 
@@ -77,20 +63,22 @@ class Directory:
         self._passphrase: bytes | None = None
         self._known: dict[str, _Read] = {}
 
-    def read(self) -> tuple[KeyFile, ...]:
-        """Read every key file, ordered by name. An unchanged file gives the same object again.
+    def forget(self) -> None:
+        """Read every byte anew at the next scan, whatever stat says."""
+        self._known = {name: replace(read, fingerprint=None) for name, read in self._known.items()}
+
+    def read(self) -> Scan:
+        """Read the directory as it is at one moment. An unchanged file gives the same object again.
 
         Raises:
             DirectoryMissing: There is nothing at the path.
-            DirectoryUnreadable: The path is no directory, it can't be listed, or it doesn't hold still.
+            DirectoryUnreadable: The path is no directory, it can't be read, or it doesn't hold still.
         """
         self._refresh_passphrase()
         try:
             for _ in range(_SWAPS_TOLERATED):
-                before = _data_target(self.path)
-                files = self._scan(self.path / before if before else self.path)
-                if _data_target(self.path) == before:
-                    return files
+                if scan := self._scan():
+                    return scan
         except FileNotFoundError as exc:
             raise DirectoryMissing(f"There is no directory {self.path}; create it, or mount it.") from exc
         except OSError as exc:
@@ -109,65 +97,104 @@ class Directory:
             self._passphrase = passphrase
             self._known.clear()
 
-    def _scan(self, root: Path) -> tuple[KeyFile, ...]:
-        with os.scandir(root) as entries:
-            wanted = sorted((entry for entry in entries if self._wants(entry.name)), key=lambda entry: entry.name)
-        self._known = {entry.name: read for entry in wanted if (read := self._look_at(entry))}
-        return tuple(read.file for read in self._known.values())
+    def _scan(self) -> Scan | None:
+        """Scan once; None where the directory or its data link was swapped meanwhile.
 
-    def _wants(self, name: str) -> bool:
-        return not name.startswith(".") and any(fnmatch.fnmatchcase(name, one) for one in self._patterns)
+        Everything is opened below one descriptor, so that no swap can mix two directories.
+        """
+        with _opened(self.path) as top:
+            link = _data_link(top)
+            try:
+                with _opened(link or ".", top) as root:
+                    known = dict(self._read_folder(root, "", depth=_VOLUME_DEPTH if link else 0))
+                    said = _read_policy(root)
+            except FileNotFoundError:
+                if _unmoved(top, link, self.path):
+                    raise
+                return None
+            if not _unmoved(top, link, self.path):
+                return None
+        self._known = known
+        return Scan({name: known[name].file for name in sorted(known)}, said, volume=link is not None)
 
-    def _look_at(self, entry: os.DirEntry[str]) -> _Read | None:
+    def _read_folder(self, folder: int, base: str, depth: int) -> Iterator[tuple[str, _Read]]:
+        """Read the key files of a folder and, within a volume, of the folders in it."""
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if depth and entry.is_dir(follow_symlinks=False):
+                    with _opened(entry.name, folder) as below:
+                        yield from self._read_folder(below, f"{base}{entry.name}/", depth - 1)
+                elif any(fnmatch.fnmatchcase(entry.name, pattern) for pattern in self._patterns):
+                    name = base + entry.name
+                    if read := self._look_at(entry, folder, name):
+                        yield name, read
+
+    def _look_at(self, entry: os.DirEntry[str], folder: int, name: str) -> _Read | None:
         """Read a file unless it is known; None where it has gone since it was listed."""
-        known = self._known.get(entry.name)
+        known = self._known.get(name)
         try:
             status = entry.stat()
-            if known and known.fingerprint == _Fingerprint.of(status):
+            if known and known.fingerprint == Fingerprint.of(status):
                 return known
-            return self._read(entry, status, known)
+            return self._read(name, contents(entry.name, folder, status), status, known)
         except KeyFileError as error:
-            return _Read(KeyFile(entry.name, error=error))
+            return _Read(KeyFile(name, error=error))
         except FileNotFoundError:
             if not entry.is_symlink():
                 return None
-            dangling = FileUnreadable("The link leads nowhere; mend it, or remove it.")
-            return _Read(KeyFile(entry.name, error=dangling))
+            return _Read(KeyFile(name, error=FileUnreadable("The link leads nowhere; mend it, or remove it.")))
         except OSError as exc:
             if exc.errno not in _FILE_ERRNOS:
                 raise
-            unreadable = FileUnreadable(f"The file can't be read: {os.strerror(exc.errno)}; mend its mode or owner.")
-            return _Read(KeyFile(entry.name, error=unreadable))
+            reason = os.strerror(exc.errno)
+            return _Read(KeyFile(name, error=FileUnreadable(f"The file can't be read: {reason}; mend its mode.")))
 
-    def _read(self, entry: os.DirEntry[str], status: os.stat_result, known: _Read | None) -> _Read:
-        data = _contents(entry.path, status)
+    def _read(self, name: str, data: bytes, status: os.stat_result, known: _Read | None) -> _Read:
         digest = hashlib.sha256(data).digest()
-        file = known.file if known and known.digest == digest else read_file(entry.name, data, self._passphrase)
-        fingerprint = _Fingerprint.of(status)
+        file = known.file if known and known.digest == digest else read_file(name, data, self._passphrase)
+        exposed = bool(status.st_mode & stat.S_IROTH)
+        if file.world_readable != exposed:
+            file = replace(file, world_readable=exposed)
+        fingerprint = Fingerprint.of(status)
         return _Read(file, None if fingerprint.may_hide_a_change() else fingerprint, digest)
 
 
-def _contents(path: str, status: os.stat_result) -> bytes:
-    """Read a regular file of bounded size; opening anything else could block or set something off."""
-    if not stat.S_ISREG(status.st_mode):
-        raise FileNotRegular("This is not a regular file; keep only key files under such a name.")
-    if status.st_size > MAX_FILE_BYTES:
-        raise FileTooLarge(f"The file has {status.st_size} bytes, and {MAX_FILE_BYTES} is the limit; split it.")
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        data = file.read(MAX_FILE_BYTES + 1)
-    if len(data) > MAX_FILE_BYTES:
-        raise FileTooLarge(f"The file has grown over the limit of {MAX_FILE_BYTES} bytes; split it.")
-    return data
+def _read_policy(folder: int) -> bytes | PolicyInvalid | None:
+    try:
+        return contents(policy.FILE_NAME, folder, os.stat(policy.FILE_NAME, dir_fd=folder))
+    except FileNotFoundError:
+        return None
+    except KeyFileError as error:
+        return PolicyInvalid(f"{policy.FILE_NAME}: {error.message}")
+    except OSError as exc:
+        if exc.errno not in _FILE_ERRNOS:
+            raise
+        return PolicyInvalid(f"{policy.FILE_NAME} can't be read: {os.strerror(exc.errno)}; mend its mode.")
 
 
-def _data_target(path: Path) -> str | None:
+@contextmanager
+def _opened(path: Path | str, folder: int | None = None) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _data_link(top: int) -> str | None:
     """Read the link of a Kubernetes volume; None where the directory is not one."""
     try:
-        return os.readlink(path / _DATA_LINK)  # noqa: PTH115 - the target as it stands is what is compared
-    except (FileNotFoundError, NotADirectoryError):
+        return os.readlink(_DATA_LINK, dir_fd=top)
+    except FileNotFoundError:
         return None
     except OSError as exc:
-        if exc.errno == errno.EINVAL:  # a directory of that name, not a link
+        if exc.errno == errno.EINVAL:  # something of that name, but no link
             return None
         raise
+
+
+def _unmoved(top: int, link: str | None, path: Path) -> bool:
+    """Tell whether the open directory is still the one at the path, with the same data link."""
+    return os.path.samestat(os.fstat(top), os.stat(path)) and _data_link(top) == link  # noqa: PTH116 - as fstat

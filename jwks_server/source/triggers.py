@@ -10,6 +10,7 @@ class Trigger(StrEnum):
     START = "start"
     EVENT = "event"
     PERIOD = "period"
+    SCHEDULE = "schedule"
     SIGHUP = "sighup"
 
 

@@ -123,7 +123,6 @@ def test_b64url(data: bytes) -> None:
     ("kind", "error"),
     [
         ("RSA-1024", errors.KeyTooSmall),
-        ("X25519", errors.KindUnsupported),
         ("X448", errors.KindUnsupported),
         ("DSA", errors.KindUnsupported),
         ("brainpoolP256r1", errors.KindUnsupported),
@@ -153,7 +152,7 @@ def test_refused_kinds(kind: str, error: type[errors.KeyFileError]) -> None:
 )
 def test_algorithm(kind: str, rsa_alg: str, ed_alg: str, expected: str) -> None:
     """Each kind has its algorithm; RSA's and the Edwards curves' are the operator's choice."""
-    assert algorithm(KINDS[kind], rsa_alg, ed_alg) == expected
+    assert algorithm(KINDS[kind], "sig", rsa_alg, ed_alg) == expected
 
 
 @pytest.mark.parametrize(

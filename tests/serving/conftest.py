@@ -4,7 +4,8 @@ import pytest
 from support import key, public_pem
 
 from jwks_server.catalog import Catalog, Entry
-from jwks_server.keys.keyset import build, read_file
+from jwks_server.keys.build import build
+from jwks_server.keys.keyset import read_file
 from jwks_server.keys.policy import Policy
 from jwks_server.serving.representation import Representation, render
 
@@ -13,7 +14,7 @@ from jwks_server.serving.representation import Representation, render
 def entry() -> Entry[Representation]:
     """Build a set of two keys, large enough to compress."""
     keyset = build([read_file("a.pem", public_pem(key("RSA")) + public_pem(key("P-256")), None)], Policy())
-    return Entry(keyset, render(keyset, "application/json"))
+    return Entry(keyset, 300, render(keyset, 300, "application/json"))
 
 
 @pytest.fixture

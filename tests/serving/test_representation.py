@@ -7,16 +7,17 @@ import hashlib
 import brotli
 from support import key, public_pem
 
-from jwks_server.keys.keyset import build, read_file
+from jwks_server.keys.build import build
+from jwks_server.keys.keyset import read_file
 from jwks_server.keys.policy import Policy
 from jwks_server.serving.representation import Variant, render
 
-KEYSET = build([read_file("a.pem", public_pem(key("RSA")) + public_pem(key("RSA", 1)), None)], Policy(max_age=60))
+KEYSET = build([read_file("a.pem", public_pem(key("RSA")) + public_pem(key("RSA", 1)), None)], Policy())
 
 
 def variants() -> dict[str, Variant]:
     """Render the set anew."""
-    return {one.coding: one for one in render(KEYSET, "application/json").variants}
+    return {one.coding: one for one in render(KEYSET, 60, "application/json").variants}
 
 
 def test_codings_hold_the_same_body() -> None:

@@ -9,14 +9,20 @@ from support import PASSPHRASE, key, private_pem, public_pem
 
 from jwks_server import errors
 from jwks_server.keys.keyset import KeyFile
-from jwks_server.source.directory import MAX_FILE_BYTES, Directory
+from jwks_server.source.directory import Directory
+from jwks_server.source.files import MAX_FILE_BYTES
 
 PATTERNS = ("*.pem", "tls.crt")
 
 
 def read(path: Path) -> dict[str, KeyFile]:
     """Read a directory once."""
-    return {file.name: file for file in Directory(path, PATTERNS).read()}
+    return {file.name: file for file in Directory(path, PATTERNS).read().files.values()}
+
+
+def files(directory: Directory) -> list[KeyFile]:
+    """Read a directory once more."""
+    return list(directory.read().files.values())
 
 
 def test_patterns_and_dots(tmp_path: Path) -> None:
@@ -98,13 +104,13 @@ def test_only_changed_bytes_are_parsed_again(tmp_path: Path) -> None:
     path = tmp_path / "a.pem"
     path.write_bytes(public_pem(key("P-256")))
     directory = Directory(tmp_path, PATTERNS)
-    (first,) = directory.read()
-    assert directory.read()[0] is first
+    (first,) = files(directory)
+    assert files(directory)[0] is first
     (tmp_path / "copy").write_bytes(path.read_bytes())
     (tmp_path / "copy").rename(path)
-    assert directory.read()[0] is first
+    assert files(directory)[0] is first
     path.write_bytes(public_pem(key("P-384")))
-    assert directory.read()[0].keys[0].kind.name == "P-384"
+    assert files(directory)[0].keys[0].kind.name == "P-384"
 
 
 def test_change_that_keeps_size_and_mtime(tmp_path: Path) -> None:
@@ -113,12 +119,12 @@ def test_change_that_keeps_size_and_mtime(tmp_path: Path) -> None:
     path.write_bytes(public_pem(key("P-256")))
     status = path.stat()
     directory = Directory(tmp_path, PATTERNS)
-    before = directory.read()[0].keys[0].thumbprint
+    before = files(directory)[0].keys[0].thumbprint
     with path.open("r+b") as file:
         file.write(public_pem(key("P-256", 1)))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert path.stat().st_size == status.st_size
-    assert directory.read()[0].keys[0].thumbprint != before
+    assert files(directory)[0].keys[0].thumbprint != before
 
 
 def test_passphrase_file_is_read_anew(tmp_path: Path) -> None:
@@ -127,11 +133,11 @@ def test_passphrase_file_is_read_anew(tmp_path: Path) -> None:
     keys.mkdir()
     (keys / "a.pem").write_bytes(private_pem(key("P-256"), encrypted=True))
     directory = Directory(keys, PATTERNS, passphrase)
-    assert isinstance(directory.read()[0].error, errors.PassphraseMissing)
+    assert isinstance(files(directory)[0].error, errors.PassphraseMissing)
     passphrase.write_bytes(b"wrong")
-    assert isinstance(directory.read()[0].error, errors.PassphraseWrong)
+    assert isinstance(files(directory)[0].error, errors.PassphraseWrong)
     passphrase.write_bytes(PASSPHRASE + b"\r\n")
-    assert len(directory.read()[0].keys) == 1
+    assert len(files(directory)[0].keys) == 1
 
 
 def test_names_that_are_not_utf8(tmp_path: Path) -> None:

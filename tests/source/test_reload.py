@@ -6,6 +6,7 @@ from pathlib import Path
 from support import key, public_pem
 
 from jwks_server.catalog import Catalog
+from jwks_server.config import Timing
 from jwks_server.keys.keyset import KeySet
 from jwks_server.keys.policy import Policy
 from jwks_server.source.directory import Directory
@@ -15,7 +16,9 @@ from jwks_server.source.triggers import Trigger, Triggers
 
 def reloader(path: Path, catalog: Catalog[bytes], policy: Policy | None = None) -> Reloader[bytes]:
     """Make a reloader that renders a set as its body."""
-    return Reloader(Directory(path, ["*.pem"]), policy or Policy(), catalog, lambda keyset: keyset.body)
+    return Reloader(
+        Directory(path, ["*.pem"]), policy or Policy(), catalog, lambda keyset, _: keyset.body, timing=Timing()
+    )
 
 
 async def test_unchanged_files_publish_nothing(tmp_path: Path) -> None:
@@ -53,7 +56,7 @@ async def test_one_reload_at_a_time_and_one_more(tmp_path: Path) -> None:
     started, go_on = asyncio.Event(), asyncio.Event()
     rendered = []
 
-    def render(keyset: KeySet) -> bytes:
+    def render(keyset: KeySet, _max_age: int) -> bytes:
         rendered.append(keyset)
         loop.call_soon_threadsafe(started.set)
         asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result()
@@ -61,7 +64,9 @@ async def test_one_reload_at_a_time_and_one_more(tmp_path: Path) -> None:
 
     catalog = Catalog[bytes]()
     triggers = Triggers()
-    running = asyncio.create_task(Reloader(Directory(tmp_path, ["*.pem"]), Policy(), catalog, render).run(triggers))
+    running = asyncio.create_task(
+        Reloader(Directory(tmp_path, ["*.pem"]), Policy(), catalog, render, timing=Timing()).run(triggers)
+    )
     triggers.put(Trigger.START)
     await started.wait()
     for number in range(5):

@@ -19,7 +19,9 @@ from support import (
 )
 
 from jwks_server import errors
-from jwks_server.keys.keyset import KeyFile, KeySet, build, file_changes, key_changes, read_file
+from jwks_server.keys.build import build
+from jwks_server.keys.changes import file_changes, key_changes
+from jwks_server.keys.keyset import KeyFile, KeySet, read_file
 from jwks_server.keys.policy import Policy
 
 EVERY_KIND = Policy(allow=frozenset(OPTIONAL_KINDS))

@@ -1,0 +1,143 @@
+"""Files and policy -> which file publishes which key, and under which kids."""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from jwks_server.errors import AlgMismatch, KeyFileError, KidConflict, KindNotAllowed, KindUnsupported
+from jwks_server.keys import jwk
+from jwks_server.keys.keyset import KeyFile, Verdict
+from jwks_server.keys.policy import KeyPolicy, Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """A key, the file that it is published from, and its kids: the main one first, then its aliases."""
+
+    file: str
+    public: jwk.PublicKey
+    alg: str
+    kids: tuple[str, ...]
+
+
+_Owners = dict[str, tuple[str, jwk.PublicKey]]
+
+
+def assign(files: Sequence[KeyFile], policy: Policy) -> tuple[list[Assigned], tuple[Verdict, ...]]:
+    """Give each key a file and its kids, and each file its verdict.
+
+    A key that is found twice is published once, from the first file that has a certificate for it, else from
+    the first file. Where two keys would have the same kid, the later file is refused.
+
+    Args:
+        files: Ordered by name.
+        policy: What the operator decided.
+    """
+    errors = {file.name: error for file in files if (error := file.error or _refusal(file, policy))}
+    while True:
+        owners = _owners([file for file in files if file.name not in errors])
+        assigned, conflicts = _with_kids(owners, policy)
+        if not conflicts:
+            break
+        errors |= conflicts  # what a refused file had pushed aside as a duplicate may now be published
+    kids = {one.public.thumbprint: one.kids for one in assigned}
+    return assigned, tuple(_verdict(file, errors.get(file.name), owners, kids) for file in files)
+
+
+def _refusal(file: KeyFile, policy: Policy) -> KeyFileError | None:
+    """Check a file's keys against the policy."""
+    said = policy.of(file.name)
+    for key in file.keys:
+        kind = key.kind
+        if kind.optional and kind.name not in policy.allow:
+            return KindNotAllowed(
+                f"Some clients reject the whole set for one {kind.name} key; "
+                f"if all of yours can read it, start with --allow {kind.name}."
+            )
+        if not kind.sig and said.use == "sig":
+            return KindUnsupported(
+                f'No JWT is signed with {kind.name}; for encryption say use = "enc" in jwks.toml, else remove the file.'
+            )
+        alg = _alg(kind, said, policy)
+        if alg is None or alg not in (kind.enc if said.use == "enc" else kind.sig):
+            return AlgMismatch(
+                f'A key of kind {kind.name} can\'t have use = "{said.use}" and alg = "{alg}"; mend it in jwks.toml.'
+            )
+    return None
+
+
+def _alg(kind: jwk.Kind, said: KeyPolicy, policy: Policy) -> str | None:
+    return said.alg or jwk.algorithm(kind, said.use, policy.rsa_alg, policy.ed_alg)
+
+
+def _owners(files: Sequence[KeyFile]) -> _Owners:
+    """Find the file that each key, by thumbprint, is published from."""
+    owners: _Owners = {}
+    for file in files:
+        for key in file.keys:
+            held = owners.get(key.thumbprint)
+            if held is None or (key.x5 and not held[1].x5):
+                owners[key.thumbprint] = (file.name, key)
+    return owners
+
+
+def _with_kids(owners: _Owners, policy: Policy) -> tuple[list[Assigned], dict[str, KeyFileError]]:
+    """Name each key; a file whose keys can't all have a kid of their own gets its error instead."""
+    assigned: list[Assigned] = []
+    holders: dict[str, str] = {}
+    errors: dict[str, KeyFileError] = {}
+    for file, keys in _by_file(owners):
+        try:
+            own = [_assigned(file, key, policy) for key in keys]
+            _check_distinct(file, [kid for one in own for kid in one.kids], holders)
+        except KeyFileError as error:
+            errors[file] = error
+        else:
+            assigned += own
+            holders |= dict.fromkeys((kid for one in own for kid in one.kids), file)
+    return assigned, errors
+
+
+def _by_file(owners: _Owners) -> Iterable[tuple[str, list[jwk.PublicKey]]]:
+    for file, group in itertools.groupby(sorted(owners.values(), key=_owner_name), key=_owner_name):
+        yield file, [key for _, key in group]
+
+
+def _owner_name(owner: tuple[str, jwk.PublicKey]) -> str:
+    return owner[0]
+
+
+def _assigned(file: str, key: jwk.PublicKey, policy: Policy) -> Assigned:
+    said = policy.of(file)
+    alg = _alg(key.kind, said, policy) or ""
+    return Assigned(file, key, alg, (said.kid or _kid(file, key, policy), *said.aliases))
+
+
+def _kid(file: str, key: jwk.PublicKey, policy: Policy) -> str:
+    match policy.kid:
+        case "thumbprint":
+            return key.thumbprint
+        case "spki-sha256":
+            return key.spki_sha256
+        case "filename":
+            return jwk.filename_kid(file)
+
+
+def _check_distinct(file: str, own: Sequence[str], holders: Mapping[str, str]) -> None:
+    for at, kid in enumerate(own):
+        if kid in holders or kid in own[:at]:
+            raise KidConflict(
+                f"The kid {kid} belongs to another key, in {holders.get(kid, file)}; "
+                "give each key a file and a name of its own, or choose --kid thumbprint."
+            )
+
+
+def _verdict(
+    file: KeyFile, error: KeyFileError | None, owners: _Owners, kids: Mapping[str, tuple[str, ...]]
+) -> Verdict:
+    if error:
+        return Verdict(file.name, error=error)
+    own = [kids[key.thumbprint] for key in file.keys if owners[key.thumbprint][0] == file.name]
+    if own:
+        return Verdict(file.name, kids=tuple(itertools.chain.from_iterable(own)))
+    return Verdict(file.name, duplicate_of=owners[file.keys[0].thumbprint][0])
