@@ -6,7 +6,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import authlib.deprecate
+import authlib.deprecate  # noqa: F401 - puts its own warning filter first, before the test's
 import jwt
 import pytest
 import pytest_asyncio

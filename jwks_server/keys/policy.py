@@ -88,7 +88,8 @@ def parse(text: bytes, defaults: Policy) -> Policy:
     except UnicodeDecodeError as exc:
         raise PolicyInvalid(f"{FILE_NAME} is not UTF-8; save it as UTF-8.") from exc
     except (tomllib.TOMLDecodeError, RecursionError) as exc:
-        raise PolicyInvalid(f"{FILE_NAME} is not TOML: {exc}; mend it.") from exc
+        fault = str(exc).replace("at end of document", f"at line {len(text.splitlines())}, its end")
+        raise PolicyInvalid(f"{FILE_NAME} is not TOML: {fault}; mend it.") from exc
     table = _Table(text.decode("utf-8-sig"), ())
     files = document.pop("keys", {})
     if not isinstance(files, dict):
