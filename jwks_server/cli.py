@@ -1,5 +1,6 @@
 """The command line: options in, one call into the package out."""
 
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, TypeVar, get_args
 import click
 
 from jwks_server import __version__
-from jwks_server.config import Address, Settings, Timing
+from jwks_server.config import Address, Settings, Timing, read_passphrase
 from jwks_server.errors import ConfigError, JwksError
 from jwks_server.keys.jwk import ED_ALGS, OPTIONAL_KINDS, RSA_ALGS, KidScheme
 from jwks_server.keys.policy import Policy
@@ -27,6 +28,18 @@ def _option(flag: str, **attributes: Any) -> Callable[[F], F]:  # noqa: ANN401 -
     return click.option(flag, envvar=variable, show_envvar=True, show_default=True, **attributes)
 
 
+def _directory(_context: click.Context, _parameter: click.Parameter, value: str) -> Path:
+    if not value:
+        raise click.BadParameter("An empty DIR is no directory; write . for the current one.")
+    return Path(value)
+
+
+def _finite(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
+    if not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a number of seconds.")
+    return value
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, package_name="jwks-server")
 def cli() -> None:
@@ -34,7 +47,7 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("directory", metavar="DIR", envvar="JWKS_SERVER_DIR", type=click.Path(path_type=Path))
+@click.argument("directory", metavar="DIR", envvar="JWKS_SERVER_DIR", callback=_directory)
 @_option("--bind", multiple=True, default=["127.0.0.1:8080"], metavar="HOST:PORT", help="Listen here. Repeatable.")
 @_option("--path", default="/.well-known/jwks.json", metavar="PATH", help="Serve the JWK Set here.")
 @_option("--media-type", default="application/json", metavar="TYPE", help="The JWK Set's Content-Type.")
@@ -59,6 +72,7 @@ def cli() -> None:
     "--rescan",
     default=1.0,
     type=click.FloatRange(0.01, 3600),
+    callback=_finite,
     metavar="SECONDS",
     help="Look at the directory this often even without an event.",
 )
@@ -66,6 +80,7 @@ def cli() -> None:
     "--settle",
     default=2.0,
     type=click.FloatRange(0, 3600),
+    callback=_finite,
     metavar="SECONDS",
     help="How long a file that turned bad keeps its last good keys: it may be half written.",
 )
@@ -80,6 +95,7 @@ def cli() -> None:
     "--propagation",
     default=900.0,
     type=click.FloatRange(0, _YEAR_SECONDS),
+    callback=_finite,
     metavar="SECONDS",
     help="How long the slowest verifier takes to see a new key, beyond max-age.",
 )
@@ -123,6 +139,7 @@ def serve(  # noqa: PLR0913 - one parameter an option
         media_type=media_type,
         patterns=pattern,
         passphrase_file=passphrase_file,
+        passphrase=_passphrase(passphrase_file),
         policy=Policy(
             allow=frozenset(allow),
             kid=kid,
@@ -141,10 +158,19 @@ def serve(  # noqa: PLR0913 - one parameter an option
     service.run(settings)
 
 
+def _passphrase(path: Path | None) -> bytes | None:
+    try:
+        return read_passphrase(path) if path else None
+    except OSError as exc:
+        raise ConfigError(f"--passphrase-file {path} can't be read; mend its mode.") from exc
+
+
 def main() -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 called wrongly."""
     try:
         cli.main(prog_name="jwks-server", standalone_mode=False)
+    except click.Abort:
+        sys.exit(0)
     except click.exceptions.NoArgsIsHelpError as exc:
         click.echo(exc.format_message(), err=True)
         sys.exit(_EXIT_USAGE)

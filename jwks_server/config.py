@@ -1,15 +1,20 @@
 """The settings, parsed and validated once."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 from pathlib import Path
 
 from jwks_server.errors import ConfigError
 from jwks_server.keys.policy import Policy
 
 _MAX_PORT = 65535
-_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
-_MEDIA_TYPE = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+")
+_PORT_DIGITS = 5
+_PASSPHRASE_BYTES = 4096
+# RFC 3986 section 3.3, without percent-encoding.
+_PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+")
+# RFC 9110 section 8.3.1.
+_MEDIA_TYPE = re.compile(r"[A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+(?:; ?[A-Za-z0-9-]+=[A-Za-z0-9._-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +33,38 @@ class Address:
         """
         host, colon, port = text.rpartition(":")
         bracketed = host.startswith("[") and host.endswith("]")
-        is_port = port.isascii() and port.isdigit() and int(port) <= _MAX_PORT
-        if not colon or not is_port or (":" in host) != bracketed:
+        is_port = port.isascii() and port.isdigit() and len(port) <= _PORT_DIGITS and int(port) <= _MAX_PORT
+        if not colon or not is_port or not _is_host(host.strip("[]")) or (":" in host) != bracketed:
             raise ConfigError(f"--bind {text} is not HOST:PORT or [IPV6]:PORT; write, for example, 127.0.0.1:8080.")
         return cls(host.strip("[]"), int(port))
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+
+def _is_host(text: str) -> bool:
+    """Tell whether a text can be an address or a name; empty is every address of the machine."""
+    if ":" in text:
+        try:
+            IPv6Address(text)
+        except ValueError:
+            return False
+        return True
+    try:
+        return not text or (text.isprintable() and " " not in text and bool(text.encode("idna")))
+    except UnicodeError:
+        return False
+
+
+def read_passphrase(path: Path) -> bytes:
+    """Read a passphrase of up to 4096 bytes; a line end after it doesn't count.
+
+    Raises:
+        OSError: The file can't be read.
+    """
+    with path.open("rb") as file:
+        return file.read(_PASSPHRASE_BYTES).rstrip(b"\r\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +93,7 @@ class Settings:
         media_type: The JWK Set's Content-Type.
         patterns: The shell patterns that key files' names match.
         passphrase_file: What holds the passphrase of encrypted private keys.
+        passphrase: What it held at start; the file may be a pipe, which can be read only once.
         policy: The operator's decisions about the set, where ``jwks.toml`` says nothing.
         timing: How long things take.
         state: What is remembered across restarts; None for nothing.
@@ -78,6 +108,7 @@ class Settings:
     media_type: str
     patterns: tuple[str, ...]
     passphrase_file: Path | None
+    passphrase: bytes | None = field(repr=False)
     policy: Policy
     timing: Timing
     state: Path | None

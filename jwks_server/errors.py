@@ -3,6 +3,7 @@
     JwksError
     |-- ConfigError                a flag or its value is wrong; exit code 2
     |-- ListenError                an address can't be listened on; exit code 1
+    |-- ParserMissing              aiohttp would parse in Python, far more laxly; exit code 1
     |-- TaskDied                   a background task ended; exit code 1
     |-- StateDamaged, StateUnusable    the state file; serving goes on without what it would remember
     |-- SourceError                the key directory as a whole; the last good set stays
@@ -59,6 +60,12 @@ class ListenError(JwksError):
     """An address can't be listened on."""
 
     code = "listen-failed"
+
+
+class ParserMissing(JwksError):
+    """aiohttp runs without its parser in C; the one in Python lets far more through."""
+
+    code = "parser-missing"
 
 
 class TaskDied(JwksError):
@@ -166,7 +173,7 @@ class KeyMalformed(KeyFileError):
 
 
 class KeyInconsistent(KeyFileError):
-    """The parts of an RSA private key don't belong together: p * q is not n."""
+    """An RSA key's numbers can't be those of a key: p * q is not n, or the exponent is even or 1."""
 
     code = "key-inconsistent"
 

@@ -20,7 +20,8 @@ def configure(log_format: LogFormat, log_level: str) -> None:
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _without_traceback,
+        _printable,
+        structlog.processors.format_exc_info if log_level == "debug" else _without_traceback,
     ]
     renderer: Processor = (
         structlog.processors.JSONRenderer()
@@ -37,6 +38,7 @@ def configure(log_format: LogFormat, log_level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(log_level.upper())
+    logging.captureWarnings(capture=True)
     logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it counts its events, which say nothing
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -45,10 +47,17 @@ def configure(log_format: LogFormat, log_level: str) -> None:
     )
 
 
-def _without_traceback(logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Keep a traceback for those who ask for debug lines; all others get the exception's type."""
-    if logger is None or not logger.isEnabledFor(logging.DEBUG):
-        exc_info = event.pop("exc_info", None)
-        if isinstance(exc_info, tuple) and exc_info[0]:
-            event.setdefault("reason", exc_info[0].__name__)
+def _without_traceback(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Keep tracebacks for those who ask for debug lines; all others get the exception's type."""
+    exc_info = event.pop("exc_info", None)
+    if isinstance(exc_info, tuple) and exc_info[0]:
+        event.setdefault("reason", exc_info[0].__name__)
+    return event
+
+
+def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Escape what could steer a terminal, or is no Unicode: any bytes may be in a file's name."""
+    for name, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            event[name] = value.encode("unicode_escape").decode("ascii")
     return event

@@ -26,6 +26,8 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 ROOT = Path(__file__).parent.parent
+# The console script beside this interpreter, whatever PATH says.
+SCRIPT = str(Path(sys.executable).with_name("jwks-server"))
 HANG_SECONDS = 30
 PASSPHRASE = b"correct horse"
 
@@ -167,7 +169,7 @@ async def serving(directory: Path | str, *flags: str, listening: bool = True) ->
 
 
 async def raw(port: int, request: bytes) -> bytes:
-    """Send bytes, close the sending half, and read all that comes back."""
+    """Send bytes, and read all that comes back until the server closes."""
     async with asyncio.timeout(HANG_SECONDS):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(request)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from support import HANG_SECONDS, Running, key, public_pem
+from support import HANG_SECONDS, SCRIPT, Running, key, public_pem
 
 from jwks_server import __version__
 from jwks_server.cli import cli
@@ -17,7 +17,7 @@ from jwks_server.cli import cli
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the console script."""
     return subprocess.run(
-        ["jwks-server", *arguments],
+        [SCRIPT, *arguments],
         capture_output=True,
         text=True,
         timeout=HANG_SECONDS,
@@ -100,7 +100,7 @@ async def test_everything_by_variables(tmp_path: Path) -> None:
         "JWKS_SERVER_LOG_FORMAT": "json",
     }
     process = await asyncio.create_subprocess_exec(
-        "jwks-server", "serve", stderr=asyncio.subprocess.PIPE, env={**os.environ, **environment}
+        SCRIPT, "serve", stderr=asyncio.subprocess.PIPE, env={**os.environ, **environment}
     )
     server = Running(process)
     await server.log("key-published", file="a.key", kid="a", alg="PS512")
@@ -115,7 +115,7 @@ async def test_console_logs_are_lines_for_people(tmp_path: Path) -> None:
     """The default log format is not JSON, and names event, file and kid."""
     (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
     process = await asyncio.create_subprocess_exec(
-        *("jwks-server", "serve", str(tmp_path), "--bind", "127.0.0.1:0"), stderr=asyncio.subprocess.PIPE
+        *(SCRIPT, "serve", str(tmp_path), "--bind", "127.0.0.1:0"), stderr=asyncio.subprocess.PIPE
     )
     assert process.stderr is not None
     async with asyncio.timeout(HANG_SECONDS):

@@ -19,6 +19,7 @@ GOOD: dict[str, Any] = {
     "media_type": "application/json",
     "patterns": ("*.pem",),
     "passphrase_file": None,
+    "passphrase": None,
     "policy": Policy(),
     "timing": Timing(),
     "state": None,
@@ -41,7 +42,24 @@ def test_address(text: str, host: str, port: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "8080", "localhost", "localhost:", "::1:80", "[::1]", "a:65536", "a:-1", "a:\uff18", "a:b"]
+    "text",
+    [
+        "",
+        "8080",
+        "localhost",
+        "localhost:",
+        "::1:80",
+        "[::1]",
+        "a:65536",
+        "a:-1",
+        "a b:1",
+        "[:::]:1",
+        ".:1",
+        "x" * 70 + ".com:1",
+        "a:" + "9" * 5000,
+        "a:\uff18",
+        "a:b",
+    ],
 )
 def test_no_address(text: str) -> None:
     """Anything else is told what to write instead."""
@@ -63,6 +81,7 @@ def test_any_address(text: str) -> None:
         ("path", "/"),
         ("path", "/a/"),
         ("path", "/{a}"),
+        ("path", "/%20"),
         ("path", "/a?b"),
         ("path", "/../a"),
         ("media_type", "json"),

@@ -4,12 +4,13 @@ import asyncio
 import json
 import signal
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-from support import HANG_SECONDS, ROOT, Running, certificate_pem, certify, key, public_pem, serving
+from support import HANG_SECONDS, ROOT, SCRIPT, Running, certificate_pem, certify, key, public_pem, serving
 
 
 async def get(server: Running) -> list[dict[str, Any]]:
@@ -193,7 +194,7 @@ async def test_address_in_use(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         process = await asyncio.create_subprocess_exec(
-            *("jwks-server", "serve", str(tmp_path), "--bind", f"127.0.0.1:{port}"),
+            *(SCRIPT, "serve", str(tmp_path), "--bind", f"127.0.0.1:{port}"),
             stderr=asyncio.subprocess.PIPE,
         )
         async with asyncio.timeout(HANG_SECONDS):
@@ -215,7 +216,7 @@ async def test_dead_background_task_ends_the_process(tmp_path: Path) -> None:
         f"sys.argv = ['jwks-server', 'serve', {str(tmp_path)!r}, '--bind', '127.0.0.1:0']\n"
         "cli.main()\n"
     )
-    process = await asyncio.create_subprocess_exec("python", "-c", program, stderr=asyncio.subprocess.PIPE)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stderr=asyncio.subprocess.PIPE)
     async with asyncio.timeout(HANG_SECONDS):
         _, stderr = await process.communicate()
     assert process.returncode == 1

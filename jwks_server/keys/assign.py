@@ -89,7 +89,7 @@ def _with_kids(owners: _Owners, policy: Policy) -> tuple[list[Assigned], dict[st
     for file, keys in _by_file(owners):
         try:
             own = [_assigned(file, key, policy) for key in keys]
-            _check_distinct(file, [kid for one in own for kid in one.kids], holders)
+            _check_distinct([kid for one in own for kid in one.kids], holders)
         except KeyFileError as error:
             errors[file] = error
         else:
@@ -123,12 +123,14 @@ def _kid(file: str, key: jwk.PublicKey, policy: Policy) -> str:
             return jwk.filename_kid(file)
 
 
-def _check_distinct(file: str, own: Sequence[str], holders: Mapping[str, str]) -> None:
+def _check_distinct(own: Sequence[str], holders: Mapping[str, str]) -> None:
     for at, kid in enumerate(own):
-        if kid in holders or kid in own[:at]:
+        if kid in own[:at]:
+            raise KidConflict(f"Two keys of this file would have the kid {kid}; split it, or choose --kid thumbprint.")
+        if kid in holders:
             raise KidConflict(
-                f"The kid {kid} belongs to another key, in {holders.get(kid, file)}; "
-                "give each key a file and a name of its own, or choose --kid thumbprint."
+                f"The kid {kid} belongs to another key, in {holders[kid]}; "
+                "rename one of the files, or choose --kid thumbprint."
             )
 
 

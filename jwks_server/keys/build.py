@@ -41,9 +41,7 @@ def build(
     kept = [key for key in before.values() if key.public.thumbprint not in banned]
 
     declared = [key for one in wanted for key in _keys(one, policy, previous, before)]
-    pending = [
-        replace(key, state="pending") for key in declared if key.publish_at is not None and now < key.publish_at
-    ]
+    pending = [replace(key, state="pending") for key in declared if key.publish_at is not None and now < key.publish_at]
     published = [
         _published(key, before.get(key.identity), now, policy.max_age + propagation)
         for key in declared

@@ -36,12 +36,12 @@ def pair(keys: Sequence[PublicKeyTypes], certificates: Sequence[x509.Certificate
     """
     issuers: _Issuers = {one: [other for other in certificates if _issued(other, one)] for one in certificates}
     if not keys:
-        issuing = {issuer for found in issuers.values() for issuer in found}
-        keys = _distinct([one.public_key() for one in certificates if one not in issuing])
+        keys = _distinct([one.public_key() for one in _leaves(certificates, issuers)])
     own = [[one for one in certificates if one.public_key() == key] for key in keys]
     accounted = {member for leaves in own for leaf in leaves for member in _ancestry(leaf, issuers)}
     for number, one in enumerate(certificates, start=1):
-        if one not in accounted:
+        # An authority that issued none of these belongs to a chain that has a gap; it is left out.
+        if one not in accounted and not (accounted and _is_authority(one)):
             raise CertificateMismatch(
                 f"Certificate {number} belongs neither to a key in this file nor to the chain of one; "
                 "put each key into a file with its own chain, leaf first."
@@ -51,19 +51,43 @@ def pair(keys: Sequence[PublicKeyTypes], certificates: Sequence[x509.Certificate
     )
 
 
+def _leaves(certificates: Sequence[x509.Certificate], issuers: _Issuers) -> list[x509.Certificate]:
+    """Find the certificates that stand for keys: no issuer of another, and no authority beside those that are none."""
+    issuing = {issuer for found in issuers.values() for issuer in found}
+    leaves = [one for one in certificates if one not in issuing]
+    return [one for one in leaves if not _is_authority(one)] or leaves
+
+
 def _distinct(keys: Sequence[PublicKeyTypes]) -> list[PublicKeyTypes]:
     return [key for at, key in enumerate(keys) if key not in keys[:at]]
 
 
 def _issued(issuer: x509.Certificate, subject: x509.Certificate) -> bool:
-    """Tell whether one key's holder vouches for another key; a self-signed certificate vouches for none."""
-    if issuer.public_key() == subject.public_key():
+    """Tell whether one key's holder vouches for another key; a self-signed certificate vouches for none.
+
+    Where the signature's algorithm is too old to be verified, or the names are equal but not written in the same
+    string type, the names decide (RFC 5280 section 7.1).
+    """
+    if issuer.public_key() == subject.public_key() or not _same_name(issuer.subject, subject.issuer):
         return False
     try:
         subject.verify_directly_issued_by(issuer)
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+    except InvalidSignature:
         return False
+    except (UnsupportedAlgorithm, ValueError, TypeError):
+        return _is_authority(issuer)
     return True
+
+
+def _same_name(one: x509.Name, other: x509.Name) -> bool:
+    return one == other or one.rfc4514_string().casefold() == other.rfc4514_string().casefold()
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
+        return False
 
 
 def _path(leaf: x509.Certificate, issuers: _Issuers) -> Iterator[x509.Certificate]:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, m
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from jwks_server.errors import KeyTooSmall, KidInvalid, KindUnsupported
+from jwks_server.errors import KeyInconsistent, KeyTooSmall, KidInvalid, KindUnsupported
 from jwks_server.keys.chain import FoundKey
 
 KidScheme = Literal["thumbprint", "spki-sha256", "filename"]
@@ -24,6 +24,7 @@ ED_ALGS = ("EdDSA", "Ed25519")
 _RSA_ENC_ALGS = ("RSA-OAEP-256", "RSA-OAEP-384", "RSA-OAEP-512", "RSA-OAEP")
 _ECDH_ALGS = ("ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A192KW", "ECDH-ES+A256KW")
 MIN_RSA_BITS = 2048
+MIN_RSA_EXPONENT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ def public_key(found: FoundKey) -> PublicKey:
 
     Raises:
         KeyTooSmall: An RSA key under 2048 bits.
+        KeyInconsistent: An RSA key with an exponent that can't be.
         KindUnsupported: A key that no JWT is made with.
     """
     kind, members = _kind_and_members(found.key)
@@ -127,12 +129,7 @@ def _kind_and_members(key: PublicKeyTypes) -> tuple[Kind, dict[str, str]]:  # no
     """RSA integers are minimal, EC coordinates full length (RFC 7518 sections 6.3.1 and 6.2.1.2)."""
     match key:
         case rsa.RSAPublicKey():
-            if key.key_size < MIN_RSA_BITS:
-                raise KeyTooSmall(
-                    f"The RSA key has {key.key_size} bits, and RFC 7518 asks for {MIN_RSA_BITS}; generate a new key."
-                )
-            rsa_numbers = key.public_numbers()
-            return KINDS["RSA"], {"n": _uint(rsa_numbers.n), "e": _uint(rsa_numbers.e)}
+            return KINDS["RSA"], _rsa_members(key)
         case ec.EllipticCurvePublicKey() if key.curve.name in _CURVES:
             name = _CURVES[key.curve.name]
             size = (key.curve.key_size + 7) // 8
@@ -156,6 +153,17 @@ def _kind_and_members(key: PublicKeyTypes) -> tuple[Kind, dict[str, str]]:  # no
             return KINDS["ML-DSA-87"], {"pub": b64url(key.public_bytes_raw())}
         case _:
             raise KindUnsupported(f"{_describe(key)} is of no use to clients; use RSA, P-256, P-384, P-521 or Ed25519.")
+
+
+def _rsa_members(key: rsa.RSAPublicKey) -> dict[str, str]:
+    numbers = key.public_numbers()
+    if key.key_size < MIN_RSA_BITS:
+        raise KeyTooSmall(
+            f"The RSA key has {key.key_size} bits, and RFC 7518 asks for {MIN_RSA_BITS}; generate a new key."
+        )
+    if numbers.e < MIN_RSA_EXPONENT or numbers.e % 2 == 0:
+        raise KeyInconsistent(f"{numbers.e} is no exponent of an RSA key; generate a new key.")
+    return {"n": _uint(numbers.n), "e": _uint(numbers.e)}
 
 
 def _describe(key: PublicKeyTypes) -> str:

@@ -36,6 +36,8 @@ def lint(keyset: KeySet, files: Iterable[KeyFile], mounted: Iterable[str], now: 
 
 
 def _of_the_set(keyset: KeySet) -> Iterator[Finding]:
+    if not keyset.keys:
+        yield Finding("empty-set", "set", "The set has no key, so no token verifies; put a key into the directory.")
     if len(keyset.keys) > MAX_KEYS:
         yield Finding("many-keys", "set", f"The set has more than {MAX_KEYS} keys; remove those that no token needs.")
     if sum(len(key.json) + 1 for key in keyset.keys) > MAX_BODY_BYTES:

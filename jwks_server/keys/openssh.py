@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Iterable
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
@@ -20,7 +21,7 @@ def public_half_of_encrypted(lines: Iterable[bytes]) -> PublicKeyTypes | None:
 
     Raises:
         ValueError: The contents are not an OpenSSH private key.
-        UnsupportedAlgorithm: The key is of a kind that cryptography can't read.
+        UnsupportedAlgorithm: The key is a FIDO key, or of a kind that cryptography can't read.
     """
     blob = base64.b64decode(b"".join(lines), validate=True)
     if not blob.startswith(_MAGIC):
@@ -32,6 +33,8 @@ def public_half_of_encrypted(lines: Iterable[bytes]) -> PublicKeyTypes | None:
     _kdf_options, rest = _string(rest)
     public, _private = _string(rest[4:])  # the count of keys, always 1, stands before it
     key_type, _ = _string(public)
+    if key_type.startswith(b"sk-"):
+        raise UnsupportedAlgorithm("a FIDO key signs more than the bytes that it is given")
     return load_ssh_public_key(key_type + b" " + base64.b64encode(public))
 
 

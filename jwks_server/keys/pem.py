@@ -1,12 +1,14 @@
 """PEM bytes -> public keys, each with the certificate chain that stands beside it (RFC 7468)."""
 
+import base64
 import itertools
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import (
@@ -14,6 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
     load_ssh_private_key,
 )
+from cryptography.utils import CryptographyDeprecationWarning
+from cryptography.x509.oid import PublicKeyAlgorithmOID
 
 from jwks_server.errors import (
     KeyInconsistent,
@@ -29,7 +33,14 @@ from jwks_server.keys import openssh
 from jwks_server.keys.chain import FoundKey, pair
 
 _BOM = b"\xef\xbb\xbf"
-_MARKER = re.compile(rb"-----(BEGIN|END) ([A-Z0-9][A-Z0-9 ]*)-----")
+_MARKER = re.compile(rb"-----(BEGIN|END) ([A-Z0-9][A-Z0-9 ]{0,60})-----")
+_DASHES = b"-----"
+# id-RSASSA-PSS (RFC 4055) as DER; in a key's own encoding it stands within the first bytes.
+_RSASSA_PSS = bytes.fromhex("06092a864886f70d01010a")
+_ALGORITHM_BYTES = 32
+
+# All that cryptography raises on bytes that are no key; InternalError is OpenSSL's own refusal.
+_LOAD_ERRORS = (ValueError, TypeError, NotImplementedError, OverflowError, InternalError, x509.InvalidVersion)
 
 _PUBLIC = frozenset({"PUBLIC KEY", "RSA PUBLIC KEY"})
 _PRIVATE = frozenset({"PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY"})
@@ -47,6 +58,14 @@ class _Block:
         """The block by itself, as the loaders expect it."""
         begin, end = (f"-----{word} {self.label}-----".encode() for word in ("BEGIN", "END"))
         return b"\n".join((begin, *self.lines, end, b""))
+
+    @property
+    def der(self) -> bytes:
+        """The contents, as far as they are base64."""
+        try:
+            return base64.b64decode(b"".join(line for line in self.lines if b":" not in line))
+        except ValueError:
+            return b""
 
     @property
     def encrypted(self) -> bool:
@@ -73,15 +92,17 @@ def parse(data: bytes, passphrase: bytes | None = None) -> tuple[FoundKey, ...]:
     keys: list[PublicKeyTypes] = []
     private: list[PublicKeyTypes] = []
     certificates: list[x509.Certificate] = []
-    for block in _without_ec_parameters(_blocks(data)):
-        if block.label == _CERTIFICATE:
-            certificates.append(_certificate(block))
-            continue
-        key = _public_key(block, passphrase)
-        if key not in keys:
-            keys.append(key)
-        if block.label not in _PUBLIC:
-            private.append(key)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # what is deprecated is refused by kind
+        for block in _without_ec_parameters(_blocks(data)):
+            if block.label == _CERTIFICATE:
+                certificates.append(_certificate(block))
+                continue
+            key = _public_key(block, passphrase)
+            if key not in keys:
+                keys.append(key)
+            if block.label not in _PUBLIC:
+                private.append(key)
     if not keys and not certificates:
         raise PemMissing(_nothing_found(data))
     found = pair(keys, list(dict.fromkeys(certificates)))
@@ -100,12 +121,15 @@ def _blocks(data: bytes) -> Iterator[_Block]:
     """Cut the file at its BEGIN and END lines; text outside of blocks is skipped (RFC 7468 section 2)."""
     label: bytes | None = None
     lines: list[bytes] = []
-    for number, raw in enumerate(data.removeprefix(_BOM).splitlines(), start=1):
-        line = raw.strip()
+    separated = data.replace(_DASHES + b"-----BEGIN", _DASHES + b"\n-----BEGIN")  # cat of files without a last newline
+    for number, raw in enumerate(separated.splitlines(), start=1):
+        line = raw.strip().removeprefix(_BOM)
         marker = _MARKER.fullmatch(line)
         if marker is None:
-            if label is not None:
+            if label is not None and _DASHES not in line:
                 lines.append(line)
+            elif label is not None:
+                raise PemMalformed(f"Line {number} is neither a BEGIN or END line nor base64; write the file anew.")
         elif marker[1] == b"BEGIN" and label is None:
             label, lines = marker[2], []
         elif marker[1] == b"END" and label is not None and label == marker[2]:
@@ -132,10 +156,12 @@ def _without_ec_parameters(blocks: Iterable[_Block]) -> Iterator[_Block]:
 def _public_key(block: _Block, passphrase: bytes | None) -> PublicKeyTypes:
     if block.label not in _PUBLIC | _PRIVATE | {_OPENSSH}:
         raise PemUnsupported(
-            f"A block {block.label} is neither a key nor a certificate; remove it, or keep it out of the pattern."
+            f"A block {block.label} holds nothing that can be published; remove it, or keep it out of the pattern."
         )
     if block.encrypted and passphrase is None:
         raise PassphraseMissing("The private key is encrypted; name its passphrase with --passphrase-file.")
+    if _RSASSA_PSS in block.der[:_ALGORITHM_BYTES]:
+        raise _bound_to_pss()
     try:
         if block.label in _PUBLIC:
             return load_pem_public_key(block.pem)
@@ -150,23 +176,30 @@ def _public_key(block: _Block, passphrase: bytes | None) -> PublicKeyTypes:
             )
     except UnsupportedAlgorithm as exc:
         raise KindUnsupported(
-            f"The block {block.label} holds a key of an unknown kind; use RSA, EC or Ed25519."
+            f"The block {block.label} has a key or a cipher of an unknown kind; use RSA, EC or Ed25519, and AES."
         ) from exc
-    except (ValueError, TypeError) as exc:
+    except _LOAD_ERRORS as exc:
         if block.encrypted:
             raise PassphraseWrong(
-                "The passphrase does not open the private key; check the passphrase file and the key."
+                "The passphrase does not open the private key, or its cipher is unknown; check both."
             ) from exc
         raise KeyMalformed(f"The block {block.label} can't be decoded; write the file anew.") from exc
     _check_rsa(private)
     return private.public_key()
 
 
+def _bound_to_pss() -> KindUnsupported:
+    return KindUnsupported(
+        "An RSASSA-PSS key is bound to parameters that no JWK can tell; "
+        "use a plain RSA key, with --rsa-alg PS256 if it signs so."
+    )
+
+
 def _check_rsa(private: PrivateKeyTypes) -> None:
     """Check p * q == n, since the loaders' own validation holds the GIL for up to 300 ms and is off."""
     if isinstance(private, rsa.RSAPrivateKey):
         numbers = private.private_numbers()
-        if numbers.p * numbers.q != numbers.public_numbers.n:
+        if min(numbers.p, numbers.q) <= 1 or numbers.p * numbers.q != numbers.public_numbers.n:
             raise KeyInconsistent("The RSA key's primes do not make up its modulus; generate a new key.")
 
 
@@ -174,8 +207,10 @@ def _certificate(block: _Block) -> x509.Certificate:
     try:
         certificate = x509.load_pem_x509_certificate(block.pem)
         certificate.public_key()
+        if certificate.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS:
+            raise _bound_to_pss()
     except UnsupportedAlgorithm as exc:
         raise KindUnsupported("A certificate holds a key of an unknown kind; use RSA, EC or Ed25519.") from exc
-    except (ValueError, TypeError, x509.InvalidVersion) as exc:
+    except _LOAD_ERRORS as exc:
         raise KeyMalformed("A certificate can't be decoded; write the file anew.") from exc
     return certificate

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -44,6 +45,8 @@ async def listening(app: web.Application, addresses: Sequence[Address]) -> Async
 async def _listen(factory: Callable[[], Protocol], address: Address) -> asyncio.Server:
     try:
         server = await asyncio.get_running_loop().create_server(factory, address.host, address.port, backlog=_BACKLOG)
+    except socket.gaierror as exc:
+        raise ListenError(f"{address} can't be listened on: no such host; choose another with --bind.") from exc
     except OSError as exc:
         reason = os.strerror(exc.errno) if exc.errno else str(exc)
         raise ListenError(f"{address} can't be listened on ({reason}); choose another with --bind.") from exc

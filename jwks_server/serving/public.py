@@ -47,8 +47,17 @@ def application(catalog: Catalog[Representation], path: str) -> web.Application:
                 raise MethodNotAllowed(f"Only {ALLOW} are answered here.")
 
     app = web.Application(middlewares=[_problems])
-    app.router.add_route("*", path, jwks)
+    app.router.add_route("*", path, jwks, expect_handler=_ignore_expectation)
+    app.router.add_route("*", "/{anything:.*}", _not_found, expect_handler=_ignore_expectation)
     return app
+
+
+async def _not_found(_request: web.Request) -> Reply:
+    raise NotFound("Nothing is served at this path.")
+
+
+async def _ignore_expectation(_request: web.Request) -> None:
+    """Answer at once: no body is wanted, so a client need not go on with one (RFC 9110 section 10.1.1)."""
 
 
 def _get_jwks(request: web.Request, catalog: Catalog[Representation]) -> Reply:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from jwks_server.config import read_passphrase
 from jwks_server.errors import DirectoryMissing, DirectoryUnreadable, FileUnreadable, KeyFileError, PolicyInvalid
 from jwks_server.keys import policy
 from jwks_server.keys.keyset import KeyFile, read_file
@@ -19,8 +20,8 @@ from jwks_server.source.files import Fingerprint, contents
 _DATA_LINK = "..data"
 _SWAPS_TOLERATED = 8
 _VOLUME_DEPTH = 8
-# What is wrong with the file itself; any other OSError is the machine's, and must not cost a key.
-_FILE_ERRNOS = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG})
+# What is wrong with the machine and not with the file: it must not cost a key that is known.
+_MACHINE_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.EINTR})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +54,22 @@ class Directory:
     Args:
         path: The directory; it may be missing, and come and go.
         patterns: Shell patterns for the names of key files. Names that start with a dot never match.
-        passphrase_file: Where the passphrase of encrypted private keys stands; read anew at each scan.
+        passphrase: What opens encrypted private keys, to begin with.
+        passphrase_file: Where it stands; while that is a regular file it is read anew at each scan.
     """
 
-    def __init__(self, path: Path, patterns: Iterable[str], passphrase_file: Path | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        patterns: Iterable[str],
+        *,
+        passphrase: bytes | None = None,
+        passphrase_file: Path | None = None,
+    ) -> None:
         self.path = path
         self._patterns = tuple(patterns)
         self._passphrase_file = passphrase_file
-        self._passphrase: bytes | None = None
+        self._passphrase = passphrase
         self._known: dict[str, _Read] = {}
 
     def forget(self) -> None:
@@ -82,18 +91,17 @@ class Directory:
         except FileNotFoundError as exc:
             raise DirectoryMissing(f"There is no directory {self.path}; create it, or mount it.") from exc
         except OSError as exc:
-            reason = os.strerror(exc.errno or errno.EIO)
-            raise DirectoryUnreadable(f"The directory {self.path} can't be read: {reason}; mend it.") from exc
+            raise DirectoryUnreadable(f"The directory {self.path} can't be read: {_reason(exc)}; mend it.") from exc
         raise DirectoryUnreadable(f"The directory {self.path} was swapped during each of {_SWAPS_TOLERATED} reads.")
 
     def _refresh_passphrase(self) -> None:
         if self._passphrase_file is None:
             return
         try:
-            passphrase = self._passphrase_file.read_bytes().rstrip(b"\r\n")
+            passphrase = read_passphrase(self._passphrase_file) if self._passphrase_file.is_file() else None
         except OSError:
-            passphrase = None
-        if passphrase != self._passphrase:
+            return
+        if passphrase and passphrase != self._passphrase:
             self._passphrase = passphrase
             self._known.clear()
 
@@ -117,6 +125,13 @@ class Directory:
         self._known = known
         return Scan({name: known[name].file for name in sorted(known)}, said, volume=link is not None)
 
+    def wants(self, name: str) -> bool:
+        """Tell whether a name in the directory can be about a key, the policy or the whole volume."""
+        return name in {_DATA_LINK, policy.FILE_NAME} or self._is_key_file(name)
+
+    def _is_key_file(self, name: str) -> bool:
+        return not name.startswith(".") and any(fnmatch.fnmatchcase(name, pattern) for pattern in self._patterns)
+
     def _read_folder(self, folder: int, base: str, depth: int) -> Iterator[tuple[str, _Read]]:
         """Read the key files of a folder and, within a volume, of the folders in it."""
         with os.scandir(folder) as entries:
@@ -126,7 +141,7 @@ class Directory:
                 if depth and entry.is_dir(follow_symlinks=False):
                     with _opened(entry.name, folder) as below:
                         yield from self._read_folder(below, f"{base}{entry.name}/", depth - 1)
-                elif any(fnmatch.fnmatchcase(entry.name, pattern) for pattern in self._patterns):
+                elif self._is_key_file(entry.name):
                     name = base + entry.name
                     if read := self._look_at(entry, folder, name):
                         yield name, read
@@ -134,22 +149,23 @@ class Directory:
     def _look_at(self, entry: os.DirEntry[str], folder: int, name: str) -> _Read | None:
         """Read a file unless it is known; None where it has gone since it was listed."""
         known = self._known.get(name)
+        error: KeyFileError
         try:
             status = entry.stat()
             if known and known.fingerprint == Fingerprint.of(status):
                 return known
             return self._read(name, contents(entry.name, folder, status), status, known)
-        except KeyFileError as error:
-            return _Read(KeyFile(name, error=error))
+        except KeyFileError as refused:
+            error = refused
         except FileNotFoundError:
             if not entry.is_symlink():
                 return None
-            return _Read(KeyFile(name, error=FileUnreadable("The link leads nowhere; mend it, or remove it.")))
+            error = FileUnreadable("The link leads nowhere; mend it, or remove it.")
         except OSError as exc:
-            if exc.errno not in _FILE_ERRNOS:
-                raise
-            reason = os.strerror(exc.errno)
-            return _Read(KeyFile(name, error=FileUnreadable(f"The file can't be read: {reason}; mend its mode.")))
+            if known and exc.errno in _MACHINE_ERRNOS:
+                return replace(known, fingerprint=None)
+            error = FileUnreadable(f"The file can't be read: {_reason(exc)}; mend it.")
+        return _Read(KeyFile(name, error=error))
 
     def _read(self, name: str, data: bytes, status: os.stat_result, known: _Read | None) -> _Read:
         digest = hashlib.sha256(data).digest()
@@ -169,9 +185,11 @@ def _read_policy(folder: int) -> bytes | PolicyInvalid | None:
     except KeyFileError as error:
         return PolicyInvalid(f"{policy.FILE_NAME}: {error.message}")
     except OSError as exc:
-        if exc.errno not in _FILE_ERRNOS:
-            raise
-        return PolicyInvalid(f"{policy.FILE_NAME} can't be read: {os.strerror(exc.errno)}; mend its mode.")
+        return PolicyInvalid(f"{policy.FILE_NAME} can't be read: {_reason(exc)}; mend it.")
+
+
+def _reason(exc: OSError) -> str:
+    return os.strerror(exc.errno or errno.EIO)
 
 
 @contextmanager

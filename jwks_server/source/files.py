@@ -51,10 +51,10 @@ def contents(name: str, folder: int, status: os.stat_result) -> bytes:
     if not stat.S_ISREG(status.st_mode):
         raise FileNotRegular("This is not a regular file; keep only key files under such a name.")
     if status.st_size > MAX_FILE_BYTES:
-        raise FileTooLarge(f"The file has {status.st_size} bytes, and {MAX_FILE_BYTES} is the limit; split it.")
+        raise FileTooLarge(f"The file has more than {MAX_FILE_BYTES} bytes; split it.")
     descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)
     with os.fdopen(descriptor, "rb", buffering=0) as file:
         data = file.read(MAX_FILE_BYTES + 1) or b""
     if len(data) > MAX_FILE_BYTES:
-        raise FileTooLarge(f"The file has grown over the limit of {MAX_FILE_BYTES} bytes; split it.")
+        raise FileTooLarge(f"The file has more than {MAX_FILE_BYTES} bytes; split it.")
     return data

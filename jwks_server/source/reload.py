@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 import structlog
@@ -22,6 +23,7 @@ from jwks_server.source import mounts
 from jwks_server.source.decided import Decided
 from jwks_server.source.directory import Directory
 from jwks_server.source.state import StateFile
+from jwks_server.source.threads import in_thread
 from jwks_server.source.triggers import Trigger, Triggers
 
 R = TypeVar("R")
@@ -57,6 +59,9 @@ class Reloader(Generic[R]):
         timing: How long things take.
         state: What is remembered across restarts.
         clock: Seconds since the epoch.
+
+    Attributes:
+        started: Set after the first look at the directory, whatever it gave.
     """
 
     def __init__(  # noqa: PLR0913 - the parts that it ties together
@@ -70,6 +75,7 @@ class Reloader(Generic[R]):
         state: StateFile | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self.started = asyncio.Event()
         self._directory = directory
         self._decided = Decided(defaults)
         self._catalog = catalog
@@ -94,8 +100,10 @@ class Reloader(Generic[R]):
         return max(self._timing.rescan, self._cost / _RESCAN_SHARE)
 
     async def run(self, triggers: Triggers) -> None:
-        """Reload whenever a trigger arrives or the time has come, one reload at a time, for ever."""
+        """Reload now, and whenever a trigger arrives or the time has come, one reload at a time, for ever."""
         loop = asyncio.get_running_loop()
+        await self.reload()
+        self.started.set()
         while True:
             delay = min(max(0.0, self._due - self._clock()), _LINT_SECONDS)
             timer = loop.call_later(delay, triggers.put, Trigger.SCHEDULE)
@@ -108,7 +116,7 @@ class Reloader(Generic[R]):
 
     async def reload(self, triggers: Iterable[Trigger] = ()) -> None:
         """Publish what the directory holds now. Where that fails, the last good set stays."""
-        loaded = await asyncio.to_thread(self._load, Trigger.SIGHUP in triggers)
+        loaded = await in_thread(partial(self._load, everything=Trigger.SIGHUP in triggers))
         if loaded.entry:
             self._catalog.publish(loaded.entry)
         for change in loaded.changes:
@@ -120,7 +128,7 @@ class Reloader(Generic[R]):
             _log.info("reload-recovered", code=code, directory=str(self._directory.path))
         self._faults = loaded.faults
 
-    def _load(self, everything: bool) -> _Loaded[R]:  # noqa: FBT001 - called through to_thread
+    def _load(self, *, everything: bool) -> _Loaded[R]:
         """Look at the directory and at the clock; build where either says so. Runs in a thread."""
         started = time.thread_time()
         now = self._clock()

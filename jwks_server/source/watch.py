@@ -5,12 +5,14 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
 from watchfiles import Change, awatch
 from watchfiles._rust_notify import WatchfilesRustInternalError
 
+from jwks_server.source.threads import in_thread
 from jwks_server.source.triggers import Trigger
 
 # Events are reported after one to two steps; in a storm of them, after the debounce at the latest.
@@ -18,9 +20,9 @@ _STEP_MS = 3
 _DEBOUNCE_MS = 20
 _LINKS_FOLLOWED = 40
 
-# FileNotFoundError: a place vanished before the watch opened. OSError: the kernel's limits on watches.
-# The others: a name that is not UTF-8 ends the watch for good.
-_WATCH_ERRORS = (OSError, RuntimeError, UnicodeError, WatchfilesRustInternalError)
+# A place vanished before the watch opened; the kernel's limits on watches; a name that is not UTF-8 ends the
+# watch for good, and comes out of watchfiles' task group.
+_WATCH_ERRORS = (OSError, RuntimeError, UnicodeError, WatchfilesRustInternalError, ExceptionGroup)
 
 _log = structlog.get_logger(__name__)
 
@@ -42,12 +44,13 @@ class _Places:
     watched: tuple[_Place, ...]
     steps: frozenset[str]
 
-    def concern(self, _change: Change, path: str) -> bool:
+    def concern(self, path: str, wants: Callable[[str], bool]) -> bool:
         """Tell whether an event is about the directory's content or about a step on the way to it."""
-        return path in self.steps or os.path.dirname(path) == self.directory  # noqa: PTH120 - called per event
+        folder, name = os.path.split(path)
+        return path in self.steps or (folder == self.directory and wants(name))
 
 
-async def watch(path: Path, interval: Callable[[], float]) -> AsyncIterator[Trigger]:
+async def watch(path: Path, interval: Callable[[], float], wants: Callable[[str], bool]) -> AsyncIterator[Trigger]:
     """Yield a trigger at each event in a directory, and one each interval in any case, for ever.
 
     The watch is armed anew whenever the directory at the path is another one than before, and after
@@ -56,44 +59,66 @@ async def watch(path: Path, interval: Callable[[], float]) -> AsyncIterator[Trig
     Args:
         path: The directory; it may be missing, be a link, or lie behind links.
         interval: The seconds until the next look without an event; asked before each wait.
+        wants: Tells whether a name in the directory matters.
     """
+    failure = ""
     while True:
-        places = await asyncio.to_thread(_places, path)
-        stop = asyncio.Event()
-        events = awatch(
-            *(place.path for place in places.watched),
-            watch_filter=places.concern,
-            debounce=_DEBOUNCE_MS,
-            step=_STEP_MS,
-            stop_event=stop,
-            recursive=False,
-            ignore_permission_denied=True,
-        )
-        pending = asyncio.create_task(_next(events))
         try:
-            await asyncio.sleep(0)  # awatch opens its watch when it is first waited for
-            yield Trigger.EVENT
-            while await asyncio.to_thread(_places, path) == places:
-                await asyncio.wait({pending}, timeout=interval())
-                if not pending.done():
-                    yield Trigger.PERIOD
-                    continue
-                pending.result()
-                pending = asyncio.create_task(_next(events))
-                yield Trigger.EVENT
+            async for trigger in _watch_once(path, interval, wants):
+                yield trigger
+            failure = ""
         except _WATCH_ERRORS as exc:
-            _log.warning("watch-failed", directory=str(path), reason=type(exc).__name__)
+            if failure != (failure := _describe(exc)):
+                _log.warning("watch-failed", directory=str(path), reason=failure, rescan=interval())
             yield Trigger.EVENT
             await asyncio.sleep(interval())
-        finally:
-            stop.set()
-            with suppress(*_WATCH_ERRORS):
-                await pending
-            await events.aclose()
+            yield Trigger.PERIOD
 
 
-async def _next(events: AsyncIterator[object]) -> None:
-    await anext(events, None)
+async def _watch_once(
+    path: Path, interval: Callable[[], float], wants: Callable[[str], bool]
+) -> AsyncIterator[Trigger]:
+    """Watch until the directory at the path is another one, or the watch fails."""
+    places = await in_thread(partial(_places, path))
+    stop = asyncio.Event()
+    events = awatch(
+        *(place.path for place in places.watched),
+        watch_filter=lambda _change, changed: places.concern(changed, wants),
+        debounce=_DEBOUNCE_MS,
+        step=_STEP_MS,
+        stop_event=stop,
+        recursive=False,
+        ignore_permission_denied=True,
+    )
+    pending = asyncio.create_task(_next(events))
+    try:
+        await asyncio.sleep(0)  # awatch opens its watch when it is first waited for
+        yield Trigger.EVENT
+        while await in_thread(partial(_places, path)) == places:
+            await asyncio.wait({pending}, timeout=interval())
+            if not pending.done():
+                yield Trigger.PERIOD
+                continue
+            if not places.steps.isdisjoint(pending.result()):
+                # The directory may be another one with the same inode number. The next arming yields a trigger.
+                return
+            pending = asyncio.create_task(_next(events))
+            yield Trigger.EVENT
+    finally:
+        stop.set()
+        with suppress(*_WATCH_ERRORS):
+            await pending
+
+
+def _describe(exc: BaseException) -> str:
+    while isinstance(exc, BaseExceptionGroup):
+        exc = exc.exceptions[0]
+    return type(exc).__name__
+
+
+async def _next(events: AsyncIterator[set[tuple[Change, str]]]) -> set[str]:
+    """Wait for the next paths with an event."""
+    return {path for _change, path in await anext(events, set())}
 
 
 def _places(path: Path) -> _Places:

@@ -106,3 +106,16 @@ def test_renewed_certificate() -> None:
     new, old = certify(key("P-256")), certify(key("P-256"))
     (found,) = parse(certificate_pem(new, old))
     assert found.chain == (new,)
+
+
+def test_chain_with_a_gap(chain: Chain) -> None:
+    """A root whose intermediate is missing is no key, and costs the leaf nothing."""
+    for before in (b"", private_pem(key("P-256"))):
+        (found,) = parse(before + certificate_pem(chain.leaf, chain.root))
+        assert found.chain == (chain.leaf,)
+
+
+def test_unrelated_authority(chain: Chain) -> None:
+    """Nor is an authority that has nothing to do with the chain."""
+    (found,) = parse(certificate_pem(*chain, certify(key("P-521"), name="other", ca=True)))
+    assert found.chain == chain

@@ -197,7 +197,7 @@ class Model:
     held_since: dict[int, float] = field(default_factory=dict)
     owner: dict[int, str] = field(default_factory=dict)
 
-    def step(self, now: float, names: Mapping[str, int], policy: Policy) -> tuple[set[int], bool]:
+    def step(self, now: float, names: Mapping[str, int], policy: Policy) -> tuple[set[int], bool]:  # noqa: C901 - rules
         """Tell which keys are published after a step, and whether they are held."""
         before = set(self.first)
         revoked = {number for number in range(4) if KIDS[number] in policy.revoked}
@@ -211,7 +211,9 @@ class Model:
                 continue
             if number in declared:
                 said = declared[number]
-                if (said.publish_at is None or said.publish_at <= now) and (said.remove_at is None or now < said.remove_at):
+                if (said.publish_at is None or said.publish_at <= now) and (
+                    said.remove_at is None or now < said.remove_at
+                ):
                     published.add(number)
                     self.since.pop(number, None)
                     self.owner[number] = owners[number]
@@ -242,9 +244,7 @@ POLICIES = st.builds(
     retain=st.sampled_from([0, 0, 5, 30]),
     allow_empty=st.booleans(),
     revoked=st.sets(st.sampled_from(KIDS), max_size=1).map(frozenset),
-    files=st.dictionaries(
-        st.sampled_from("ab"), st.builds(KeyPolicy, publish_at=TIMES, remove_at=TIMES), max_size=2
-    ),
+    files=st.dictionaries(st.sampled_from("ab"), st.builds(KeyPolicy, publish_at=TIMES, remove_at=TIMES), max_size=2),
 )
 STEPS = st.lists(
     st.tuples(

@@ -22,6 +22,7 @@ from support import (
 )
 
 from jwks_server import errors
+from jwks_server.keys.jwk import public_key
 from jwks_server.keys.pem import parse
 
 LABELS = ["PUBLIC KEY", "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "EC PARAMETERS", "CERTIFICATE"]
@@ -182,6 +183,72 @@ def test_damaged_files(kind: str, data: st.DataObject) -> None:
         assert parse(bytes(pem), PASSPHRASE)
 
 
+# Prefixes of DER keys of kinds whose wrong lengths OpenSSL refuses in its own way.
+DER_PREFIXES = ["302e020100300506032b656f04220420", "302e020100300506032b657104220420", "302a300506032b656f032100"]
+
+
+@given(st.sampled_from(DER_PREFIXES), st.binary(min_size=20, max_size=80), st.sampled_from(["PUBLIC", "PRIVATE"]))
+def test_keys_of_a_wrong_length(prefix: str, rest: bytes, half: str) -> None:
+    """X448 and Ed448 keys of any length are a coded error."""
+    body = base64.encodebytes(bytes.fromhex(prefix) + rest)
+    with pytest.raises(errors.KeyFileError):
+        parse(b"-----BEGIN %b KEY-----\n%b-----END %b KEY-----\n" % (half.encode(), body, half.encode()))
+
+
+@given(st.sampled_from([*PUBLISHABLE_KINDS, "X448", "DSA"]), st.booleans(), st.data())
+def test_damaged_der(kind: str, encrypted: bool, data: st.DataObject) -> None:
+    """A key whose DER was changed in a few places gives keys or a coded error."""
+    pem = private_pem(key(kind), encrypted=encrypted).splitlines()
+    der = bytearray(base64.b64decode(b"".join(pem[1:-1])))
+    for _ in range(data.draw(st.integers(1, 3))):
+        # The first bytes hold lengths, algorithms and the KDF's cost, which is left alone: it may be days.
+        der[data.draw(st.integers(0, min(len(der) - 1, 40)))] = data.draw(st.integers(0, 255))
+    with suppress(errors.KeyFileError):
+        assert parse(b"\n".join((pem[0], base64.encodebytes(bytes(der)), pem[-1])), b"wrong" if encrypted else None)
+
+
+def test_glued_blocks() -> None:
+    """Files put together without a last newline lose no key; other text on a marker's line is an error."""
+    one, two = public_pem(key("P-256")), public_pem(key("RSA"))
+    assert len(parse(one.rstrip() + two)) == 2
+    with pytest.raises(errors.PemMalformed):
+        parse(one.replace(b"-----END", b"x-----END"))
+
+
+def test_several_byte_order_marks() -> None:
+    """Files put together keep their byte order marks, each at the start of a line."""
+    assert len(parse(b"\xef\xbb\xbf" + public_pem(key("P-256")) + b"\xef\xbb\xbf" + public_pem(key("RSA")))) == 2
+
+
+def test_long_label() -> None:
+    """A label's length is bounded, since errors name it."""
+    label = b"A" * 3000
+    with pytest.raises(errors.PemMissing):
+        parse(b"-----BEGIN %b-----\nAAAA\n-----END %b-----\n" % (label, label))
+
+
+@pytest.mark.parametrize("exponent", [1, 2, 4])
+def test_exponent_that_proves_nothing(exponent: int) -> None:
+    """An RSA private key with an exponent of 1, or an even one, is refused."""
+    numbers = key("RSA").private_numbers()
+    parts = [0, numbers.public_numbers.n, exponent, 1, numbers.p, numbers.q, 1, 1, numbers.iqmp]
+    body = b"".join(_integer(part) for part in parts)
+    der = b"\x30\x82" + len(body).to_bytes(2, "big") + body
+    with pytest.raises((errors.KeyInconsistent, errors.KeyMalformed)):
+        public_key(
+            parse(b"-----BEGIN RSA PRIVATE KEY-----\n" + base64.encodebytes(der) + b"-----END RSA PRIVATE KEY-----\n")[
+                0
+            ]
+        )
+
+
+def _integer(value: int) -> bytes:
+    """Write a DER INTEGER."""
+    data = value.to_bytes(value.bit_length() // 8 + 1, "big")
+    length = bytes([len(data)]) if len(data) < 128 else b"\x82" + len(data).to_bytes(2, "big")
+    return b"\x02" + length + data
+
+
 OPENSSL = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
 SSH_KEYGEN = pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="ssh-keygen is not installed")
 
@@ -228,6 +295,31 @@ def test_pkcs8_encrypted_by_openssl(tmp_path: Path) -> None:
     openssl(f"pkcs8 -topk8 -in {clear} -out {encrypted} -passout pass:word")
     assert b"ENCRYPTED PRIVATE KEY" in encrypted.read_bytes()
     assert only(encrypted.read_bytes(), b"word") == key("RSA").public_key()
+
+
+@OPENSSL
+def test_rsassa_pss_is_refused(tmp_path: Path) -> None:
+    """A key bound to PSS parameters can't sign what a JWK would say of it: private, public or certified."""
+    out, public, certificate = (tmp_path / name for name in ("key.pem", "pub.pem", "crt.pem"))
+    openssl(f"genpkey -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048 -out {out}")
+    openssl(f"pkey -in {out} -pubout -out {public}")
+    openssl(f"req -x509 -key {out} -subj /CN=x -out {certificate}")
+    for path in (out, public, certificate):
+        with pytest.raises(errors.KindUnsupported, match="PS256"):
+            parse(path.read_bytes())
+
+
+@OPENSSL
+@pytest.mark.parametrize(("flags", "names"), [("-sha1", "/CN=ca"), ("", "/CN=ca")])
+def test_chain_signed_with_an_old_digest(flags: str, names: str, tmp_path: Path) -> None:
+    """The issuer is no key of its own though its signature is too old to be verified."""
+    ca, ca_key, leaf, leaf_key, request = (tmp_path / name for name in ("ca", "ca.key", "leaf", "leaf.key", "csr"))
+    openssl(f"req -x509 -newkey rsa:2048 -nodes -keyout {ca_key} -out {ca} -subj {names} {flags}")
+    openssl(f"req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {leaf_key} -out {request} -subj /CN=leaf")
+    openssl(f"x509 -req -in {request} -CA {ca} -CAkey {ca_key} -CAcreateserial {flags} -out {leaf}")
+    for before in (b"", leaf_key.read_bytes()):
+        (found,) = parse(before + leaf.read_bytes() + ca.read_bytes())
+        assert len(found.chain) == 2
 
 
 @SSH_KEYGEN

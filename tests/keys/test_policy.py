@@ -83,9 +83,15 @@ def test_byte_order_mark_and_crlf() -> None:
         ('x5c = true\n[keys."a.pem"]\nalg = "none"', 'line 3: keys."a.pem".alg is not one of RS256'),
         ("[keys.'a.pem']\n\nuse = 'both'", 'line 3: keys."a.pem".use is not one of sig, enc'),
         ("[keys.b]\nkid='x'\n[keys.a]\nkid=5", "line 4: keys.a.kid is not a string"),
-        ("[keys.a]\npublish_at = 2026-11-24T08:00:00", "line 2: keys.a.publish_at is not a date and time with its offset"),
+        (
+            "[keys.a]\npublish_at = 2026-11-24T08:00:00",
+            "line 2: keys.a.publish_at is not a date and time with its offset",
+        ),
         ("[keys.a]\npublish_at = 2026-11-24", "line 2: keys.a.publish_at is not a date and time"),
-        ("[keys.a]\npublish_at = 2026-11-24T08:00:00Z\nremove_at = 2026-11-24T08:00:00Z", "line 3: keys.a.remove_at is not after"),
+        (
+            "[keys.a]\npublish_at = 2026-11-24T08:00:00Z\nremove_at = 2026-11-24T08:00:00Z",
+            "line 3: keys.a.remove_at is not after",
+        ),
         ("[keys.a]\nalg = 'RSA-OAEP'", 'line 2: keys.a.alg is RSA-OAEP, which is not for use = "sig"'),
         ("[keys.a]\naliases = 'b'", "line 2: keys.a.aliases is not a list"),
         ("[keys.a]\nnot_before = 5", "line 2: keys.a.not_before is unknown; known are alg"),
@@ -113,7 +119,8 @@ def test_any_bytes(text: bytes) -> None:
 
 
 VALUES = st.recursive(
-    st.one_of(st.booleans(), st.integers(), st.text(alphabet="ab\"'\n.", max_size=5)), lambda inner: st.lists(inner, max_size=3)
+    st.one_of(st.booleans(), st.integers(), st.text(alphabet="ab\"'\n.", max_size=5)),
+    lambda inner: st.lists(inner, max_size=3),
 )
 NAMES = st.sampled_from(["allow", "kid", "max_age", "retain", "revoked", "x5c", "keys", "keys.a.alg", "keys.a.aliases"])
 

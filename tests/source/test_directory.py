@@ -53,7 +53,11 @@ def test_links(tmp_path: Path) -> None:
     (inside / "good.pem").symlink_to(outside)
     (inside / "dangling.pem").symlink_to("nowhere")
     (inside / "loop.pem").symlink_to("loop.pem")
+    (inside / "through.pem").symlink_to(outside / "x")
+    (inside / "io.pem").symlink_to("/proc/self/mem")
     found = read(inside)
+    assert isinstance(found["through.pem"].error, errors.FileUnreadable)
+    assert isinstance(found["io.pem"].error, errors.FileUnreadable)
     assert len(found["good.pem"].keys) == 1
     assert isinstance(found["dangling.pem"].error, errors.FileUnreadable)
     assert isinstance(found["loop.pem"].error, errors.FileUnreadable)
@@ -132,11 +136,14 @@ def test_passphrase_file_is_read_anew(tmp_path: Path) -> None:
     passphrase, keys = tmp_path / "passphrase", tmp_path / "keys"
     keys.mkdir()
     (keys / "a.pem").write_bytes(private_pem(key("P-256"), encrypted=True))
-    directory = Directory(keys, PATTERNS, passphrase)
+    directory = Directory(keys, PATTERNS, passphrase_file=passphrase)
     assert isinstance(files(directory)[0].error, errors.PassphraseMissing)
     passphrase.write_bytes(b"wrong")
     assert isinstance(files(directory)[0].error, errors.PassphraseWrong)
     passphrase.write_bytes(PASSPHRASE + b"\r\n")
+    assert len(files(directory)[0].keys) == 1
+    passphrase.unlink()
+    directory.forget()
     assert len(files(directory)[0].keys) == 1
 
 
@@ -145,3 +152,55 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     for name in (b"\xff\xfe.pem", b"line\nbreak.pem", b"sp ace.pem"):
         Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(public_pem(key("P-256")))
     assert sorted(os.fsencode(name) for name in read(tmp_path)) == [b"line\nbreak.pem", b"sp ace.pem", b"\xff\xfe.pem"]
+
+
+def test_nested_items_of_a_volume(tmp_path: Path) -> None:
+    """In a volume, keys in folders are read too, under their path; in a flat directory they are not."""
+    (tmp_path / "..1" / "a" / "b").mkdir(parents=True)
+    (tmp_path / "..1" / "a" / "b" / "deep.pem").write_bytes(public_pem(key("P-256")))
+    (tmp_path / "..1" / "a" / "tls.crt").write_bytes(public_pem(key("P-384")))
+    assert list(read(tmp_path / "..1")) == []
+    (tmp_path / "..data").symlink_to("..1")
+    assert list(read(tmp_path)) == ["a/b/deep.pem", "a/tls.crt"]
+
+
+def test_policy_file(tmp_path: Path) -> None:
+    """jwks.toml is read beside the keys; one that can't be read is an error of its own."""
+    directory = Directory(tmp_path, PATTERNS)
+    assert directory.read().policy is None
+    (tmp_path / "jwks.toml").write_bytes(b"max_age = 5")
+    assert directory.read().policy == b"max_age = 5"
+    (tmp_path / "jwks.toml").write_bytes(b"#" * (MAX_FILE_BYTES + 1))
+    assert isinstance(directory.read().policy, errors.PolicyInvalid)
+
+
+def test_world_readable(tmp_path: Path) -> None:
+    """The mode is looked at, and looked at again when it changes."""
+    path = tmp_path / "a.pem"
+    path.write_bytes(private_pem(key("P-256")))
+    directory = Directory(tmp_path, PATTERNS)
+    for mode, exposed in ((0o644, True), (0o640, False), (0o604, True)):
+        path.chmod(mode)
+        assert files(directory)[0].world_readable is exposed
+
+
+def test_wanted_names(tmp_path: Path) -> None:
+    """Events count for key files, the policy and the data link; not for what writers leave beside them."""
+    wants = Directory(tmp_path, PATTERNS).wants
+    assert [name for name in ("a.pem", "tls.crt", "jwks.toml", "..data") if wants(name)] != []
+    assert not any(wants(name) for name in ("a.pem~", ".a.pem.swp", "4913", "tls.key", "..data_tmp"))
+
+
+def test_descriptors_are_closed(tmp_path: Path) -> None:
+    """Scans, whatever they meet, leave no descriptor open."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("P-256")))
+    (tmp_path / "b.pem").symlink_to("nowhere")
+    directory = Directory(tmp_path, PATTERNS)
+    directory.read()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(50):
+        directory.forget()
+        directory.read()
+        with pytest.raises(errors.DirectoryMissing):
+            Directory(tmp_path / "none", PATTERNS).read()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -1,0 +1,215 @@
+"""The directory as a stream of triggers: each way in which watchfiles goes silent, and what wakes it."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from support import HANG_SECONDS
+
+from jwks_server.source import watch as watching
+from jwks_server.source.triggers import Trigger
+from jwks_server.source.watch import watch
+
+NEVER = 3600.0
+
+
+class Watching:
+    """A watch in the background."""
+
+    def __init__(self) -> None:
+        self.seen: asyncio.Queue[Trigger] = asyncio.Queue()
+
+    async def event(self) -> None:
+        """Wait for the next event."""
+        async with asyncio.timeout(HANG_SECONDS):
+            while await self.seen.get() is not Trigger.EVENT:
+                pass
+
+    async def quiet(self) -> None:
+        """Wait until the events of what was done so far are over: none for ten steps of the watch."""
+        while True:
+            try:
+                async with asyncio.timeout(0.1):
+                    await self.seen.get()
+            except TimeoutError:
+                return
+
+
+@asynccontextmanager
+async def watched(path: Path, interval: float = NEVER) -> AsyncIterator[Watching]:
+    """Watch a directory, and wait until the watch is armed."""
+    watching = Watching()
+
+    async def run() -> None:
+        async for trigger in watch(path, lambda: interval, lambda name: not name.startswith(".") or name == "..data"):
+            watching.seen.put_nowait(trigger)
+
+    task = asyncio.create_task(run())
+    await watching.event()
+    try:
+        yield watching
+    finally:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    """Make a key directory with a parent of its own."""
+    path = tmp_path / "parent" / "keys"
+    path.mkdir(parents=True)
+    return path
+
+
+async def test_files(keys: Path) -> None:
+    """A file that comes, changes or goes is an event."""
+    async with watched(keys) as one:
+        for change in (
+            lambda: (keys / "a").write_bytes(b"1"),
+            lambda: (keys / "a").write_bytes(b"2"),
+            lambda: (keys / "a").rename(keys / "b"),
+            (keys / "b").unlink,
+        ):
+            await one.quiet()
+            change()
+            await one.event()
+
+
+async def test_unwanted_names(keys: Path) -> None:
+    """What is of no interest is no event, in the directory or beside it."""
+    async with watched(keys) as one:
+        await one.quiet()
+        (keys / ".litter").touch()
+        (keys.parent / "other").touch()
+        await one.quiet()
+        (keys / "a").touch()
+        await one.event()
+
+
+def delete_and_recreate(keys: Path) -> None:
+    """Delete the directory and make it anew."""
+    shutil.rmtree(keys)
+    keys.mkdir()
+
+
+def move_away_and_recreate(keys: Path) -> None:
+    """Move the directory and make a new one in its place."""
+    keys.rename(keys.parent / "old")
+    keys.mkdir()
+
+
+def exchange(keys: Path) -> None:
+    """Put another directory in its place by two renames."""
+    other = keys.parent / "other"
+    other.mkdir()
+    keys.rename(keys.parent / "old")
+    other.rename(keys)
+
+
+@pytest.mark.parametrize("change", [delete_and_recreate, move_away_and_recreate, exchange])
+async def test_directory_is_another_one(keys: Path, change: Callable[[Path], None]) -> None:
+    """After the directory itself was replaced, the new one is watched, by events alone."""
+    async with watched(keys) as one:
+        for _ in range(3):
+            shutil.rmtree(keys.parent / "old", ignore_errors=True)
+            await one.quiet()
+            change(keys)
+            await one.event()
+            await one.quiet()
+            (keys / "a").touch()
+            await one.event()
+
+
+@pytest.mark.parametrize("below", ["", "sub"])
+async def test_link_is_swapped(tmp_path: Path, below: str) -> None:
+    """A link to the directory, or on the way to it, that is swapped is an event, as is what follows (git-sync)."""
+    for name in ("one", "two"):
+        (tmp_path / name / below).mkdir(parents=True)
+    link = tmp_path / "link"
+    link.symlink_to("one")
+    async with watched(link / below if below else link) as one:
+        for target in ("two", "one"):
+            await one.quiet()
+            (tmp_path / "new").symlink_to(target)
+            (tmp_path / "new").rename(link)
+            await one.event()
+            await one.quiet()
+            (tmp_path / target / below / f"in-{target}").touch()
+            await one.event()
+
+
+async def test_missing_at_start(tmp_path: Path) -> None:
+    """A directory that is made later is watched from then on, its parents missing too."""
+    path = tmp_path / "a" / "b" / "keys"
+    async with watched(path) as one:
+        for part in (tmp_path / "a", tmp_path / "a" / "b", path):
+            await one.quiet()
+            part.mkdir()
+            await one.event()
+        await one.quiet()
+        (path / "a").touch()
+        await one.event()
+
+
+@pytest.mark.parametrize("where", ["keys", "parent"])
+async def test_name_that_is_not_utf8(keys: Path, where: str) -> None:
+    """A name that is not UTF-8 ends watchfiles' watch, and ours goes on."""
+    folder = keys if where == "keys" else keys.parent
+    async with watched(keys, 0.2) as one:
+        await one.quiet()
+        Path(os.fsdecode(os.fsencode(folder) + b"/\xff\xfe")).touch()
+        await one.event()
+        for name in ("a", "b"):
+            (keys / name).touch()
+            await one.event()
+
+
+async def test_place_that_may_not_be_entered(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the way to the directory can't be walked the watch tries again each interval."""
+    walk, failing = watching._places, True  # noqa: SLF001 - root may enter every place
+
+    def places(path: Path) -> object:
+        if failing:
+            raise PermissionError
+        return walk(path)
+
+    monkeypatch.setattr(watching, "_places", places)
+    async with watched(keys, 0.01) as one:
+        failing = False
+        await one.event()
+        (keys / "a").touch()
+        await one.event()
+
+
+async def test_rescan_alone(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no event ever comes (NFS, FUSE, a lost event) a trigger comes each interval."""
+
+    async def deaf(*_places: str, stop_event: asyncio.Event, **_options: object) -> AsyncIterator[set[str]]:
+        await stop_event.wait()
+        yield set()
+
+    monkeypatch.setattr(watching, "awatch", deaf)
+    async with watched(keys, 0.01) as one:
+        for _ in range(3):
+            async with asyncio.timeout(HANG_SECONDS):
+                assert await one.seen.get() is Trigger.PERIOD
+
+
+async def test_watch_that_can_not_be_opened(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the kernel has no watch left the rescan goes on."""
+
+    async def exhausted(*_places: str, **_options: object) -> AsyncIterator[set[str]]:
+        if _places:
+            raise OSError(28, "No space left on device")
+        yield set()
+
+    monkeypatch.setattr(watching, "awatch", exhausted)
+    async with watched(keys, 0.01) as one:
+        async with asyncio.timeout(HANG_SECONDS):
+            while await one.seen.get() is not Trigger.PERIOD:
+                pass
