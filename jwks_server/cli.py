@@ -13,7 +13,7 @@ from jwks_server.config import Address, Settings, Timing, read_passphrase
 from jwks_server.errors import ConfigError, JwksError
 from jwks_server.keys.jwk import ED_ALGS, OPTIONAL_KINDS, RSA_ALGS, KidScheme
 from jwks_server.keys.policy import Policy
-from jwks_server.telemetry import LogFormat, configure
+from jwks_server.telemetry import LogFormat, logging_to_stderr
 
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -152,10 +152,10 @@ def serve(  # noqa: PLR0913 - one parameter an option
         timing=Timing(rescan, settle, propagation),
         state=state,
     )
-    configure(log_format, log_level)
     from jwks_server import service  # noqa: PLC0415 - help and usage errors need no web server
 
-    service.run(settings)
+    with logging_to_stderr(log_format, log_level):
+        service.run(settings)
 
 
 def _passphrase(path: Path | None) -> bytes | None:

@@ -1,7 +1,12 @@
 """Logs: one line an event, for people or for machines, on standard error."""
 
 import logging
+import queue
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from logging.handlers import QueueHandler, QueueListener
 from typing import Literal
 
 import structlog
@@ -9,9 +14,26 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 LogFormat = Literal["console", "json"]
 
+_LINES_WAITING = 10_000
+_LAST_LINES_SECONDS = 1.0
 
-def configure(log_format: LogFormat, log_level: str) -> None:
-    """Send this program's and its libraries' log lines to standard error.
+
+class _Queue(QueueHandler):
+    """Hands records to the writing thread as they are; where that can't keep up, it drops the newest."""
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        return record
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        with suppress(queue.Full):
+            super().enqueue(record)
+
+
+@contextmanager
+def logging_to_stderr(log_format: LogFormat, log_level: str) -> Iterator[None]:
+    """Send this program's and its libraries' log lines to standard error, in a thread.
+
+    A reader of standard error that stops reading stops the log, never the server.
 
     Args:
         log_format: ``console`` for people, ``json`` for machines.
@@ -35,8 +57,10 @@ def configure(log_format: LogFormat, log_level: str) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
+    lines: queue.Queue[logging.LogRecord] = queue.Queue(_LINES_WAITING)
+    listener = QueueListener(lines, handler)
     root = logging.getLogger()
-    root.handlers = [handler]
+    root.handlers = [_Queue(lines)]
     root.setLevel(log_level.upper())
     logging.captureWarnings(capture=True)
     logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it counts its events, which say nothing
@@ -45,6 +69,14 @@ def configure(log_format: LogFormat, log_level: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+    listener.start()
+    try:
+        yield
+    finally:
+        # The last lines are waited for, but not for ever.
+        stopping = threading.Thread(target=listener.stop, daemon=True)
+        stopping.start()
+        stopping.join(_LAST_LINES_SECONDS)
 
 
 def _without_traceback(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

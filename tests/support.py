@@ -6,7 +6,7 @@ import functools
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -119,6 +119,15 @@ class Running:
         self.logs: list[dict[str, Any]] = []
         self.stderr = b""
         self.port = 0
+        self._lines: asyncio.Queue[bytes] = asyncio.Queue()
+        self._reading = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        """Read the log as it comes, so that the server never waits for its reader."""
+        assert self.process.stderr is not None
+        while line := await self.process.stderr.readline():
+            self._lines.put_nowait(line)
+        self._lines.put_nowait(b"")
 
     @property
     def url(self) -> str:
@@ -127,30 +136,35 @@ class Running:
 
     async def log(self, event: str, **fields: object) -> dict[str, Any]:
         """Wait for a log line to come with this event and these fields."""
-        assert self.process.stderr is not None
         async with asyncio.timeout(HANG_SECONDS):
-            while line := await self.process.stderr.readline():
-                self.stderr += line
-                entry: dict[str, Any] = json.loads(line)
-                self.logs.append(entry)
+            while entry := await self._next():
                 if entry["event"] == event and fields.items() <= entry.items():
                     return entry
         raise AssertionError(f"the server ended without logging {event} {fields}: {self.stderr.decode()}")
 
+    async def _next(self) -> dict[str, Any] | None:
+        line = await self._lines.get()
+        if not line:
+            return None
+        self.stderr += line
+        entry: dict[str, Any] = json.loads(line)
+        self.logs.append(entry)
+        return entry
+
     async def end(self) -> int:
-        """Wait for the process to end, and read what it still had to say."""
-        assert self.process.stderr is not None
+        """Wait for the process to end, and take in what it still had to say."""
         async with asyncio.timeout(HANG_SECONDS):
-            rest = await self.process.stderr.read()
-            self.stderr += rest
-            self.logs += [json.loads(line) for line in rest.splitlines()]
+            await self._reading
+            while not self._lines.empty():
+                await self._next()
             return await self.process.wait()
 
 
 @asynccontextmanager
-async def serving(directory: Path | str, *flags: str, listening: bool = True) -> AsyncIterator[Running]:
-    """Run ``jwks-server serve`` on a free port; end it if the test hasn't."""
+async def serving(directory: Path | str, *flags: str, through: Sequence[str] = ()) -> AsyncIterator[Running]:
+    """Run ``jwks-server serve`` on a free port, through another command if one is given; end it if the test hasn't."""
     process = await asyncio.create_subprocess_exec(
+        *through,
         sys.executable,
         *("-m", "jwks_server", "serve", str(directory), "--bind", "127.0.0.1:0", "--log-format", "json", *flags),
         stdout=asyncio.subprocess.PIPE,
@@ -159,8 +173,7 @@ async def serving(directory: Path | str, *flags: str, listening: bool = True) ->
     )
     running = Running(process)
     try:
-        if listening:
-            running.port = int((await running.log("listening"))["address"].rpartition(":")[2])
+        running.port = int((await running.log("listening"))["address"].rpartition(":")[2])
         yield running
     finally:
         if process.returncode is None:

@@ -31,12 +31,12 @@ class Scan:
     Attributes:
         files: The key files by name, in order.
         policy: The text of ``jwks.toml``, or why it can't be read; None where there is none.
-        volume: Whether it is a Kubernetes volume, which changes as a whole.
+        whole: Whether it changes as a whole: a Kubernetes volume, or another directory than at the last scan.
     """
 
     files: Mapping[str, KeyFile]
     policy: bytes | PolicyInvalid | None
-    volume: bool
+    whole: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,7 @@ class Directory:
         self._passphrase_file = passphrase_file
         self._passphrase = passphrase
         self._known: dict[str, _Read] = {}
+        self._identity: tuple[int, int] | None = None
 
     def forget(self) -> None:
         """Read every byte anew at the next scan, whatever stat says."""
@@ -122,8 +123,10 @@ class Directory:
                 return None
             if not _unmoved(top, link, self.path):
                 return None
-        self._known = known
-        return Scan({name: known[name].file for name in sorted(known)}, said, volume=link is not None)
+            identity = _identity(top)
+        whole = link is not None or identity != self._identity
+        self._known, self._identity = known, identity
+        return Scan({name: known[name].file for name in sorted(known)}, said, whole)
 
     def wants(self, name: str) -> bool:
         """Tell whether a name in the directory can be about a key, the policy or the whole volume."""
@@ -199,6 +202,11 @@ def _opened(path: Path | str, folder: int | None = None) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _identity(top: int) -> tuple[int, int]:
+    status = os.fstat(top)
+    return status.st_dev, status.st_ino
 
 
 def _data_link(top: int) -> str | None:

@@ -162,7 +162,7 @@ class Reloader(Generic[R]):
             scan = self._directory.read()
         except SourceError as error:
             return False, {error.code: error}
-        waits = {"bad_for": self._timing.settle, "gone_for": 0.0 if scan.volume else _GONE_SECONDS}
+        waits = {"bad_for": self._timing.settle, "gone_for": 0.0 if scan.whole else _GONE_SECONDS}
         settled = settle(scan.files, self._held, now, **waits)
         before = self._files, self._decided.current
         wrong = self._decided.update(scan.policy, now, **waits)
