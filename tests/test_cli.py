@@ -3,12 +3,14 @@
 import asyncio
 import os
 import re
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from support import HANG_SECONDS, SCRIPT, Running, key, public_pem
+from support import HANG_SECONDS, PASSPHRASE, SCRIPT, Running, key, private_pem, public_pem
 
 from jwks_server import __version__
 from jwks_server.cli import cli
@@ -39,6 +41,9 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         (["serve", "--passphrase-file", "/nonexistent", "x"], "--passphrase-file"),
         (["serve", "--path", "keys", "x"], "--path keys"),
         (["serve", "--rescan", "0", "x"], "--rescan"),
+        (["serve", "--rescan", "nan", "x"], "--rescan"),
+        (["serve", "--bind", ".:80", "x"], "--bind .:80"),
+        (["serve", ""], "DIR"),
         (["serve"], "DIR"),
         (["serve", "x", "y"], "y"),
         (["frobnicate"], "frobnicate"),
@@ -125,3 +130,77 @@ async def test_console_logs_are_lines_for_people(tmp_path: Path) -> None:
     assert "key-published" in line
     assert "file=a.pem" in line
     assert not line.startswith("{")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_early_signals(tmp_path: Path, number: signal.Signals) -> None:
+    """A signal during the imports ends the program cleanly, or, as SIGHUP, not at all; never with a traceback."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    program = (
+        "import builtins, jwks_server.__main__ as entry, sys\n"
+        "real = builtins.__import__\n"
+        "def slow(name, *rest):\n"
+        "    if name == 'jwks_server' and not hasattr(slow, 'told'):\n"
+        "        slow.told = True; print('importing', flush=True); sys.stdin.readline()\n"
+        "    return real(name, *rest)\n"
+        "builtins.__import__ = slow\n"
+        f"sys.argv = ['jwks-server', 'serve', {str(tmp_path)!r}, '--bind', '127.0.0.1:0']\n"
+        "entry.main()\n"
+    )
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdin=pipe, stdout=pipe, stderr=pipe)
+    assert process.stdout is not None
+    assert process.stdin is not None
+    assert process.stderr is not None
+    async with asyncio.timeout(HANG_SECONDS):
+        await process.stdout.readline()
+        process.send_signal(number)
+        if number is signal.SIGHUP:
+            process.stdin.write(b"\n")
+            assert b"key-published" in await process.stderr.readline()
+            process.terminate()
+        _, stderr = await process.communicate()
+    assert process.returncode == 0
+    assert b"Traceback" not in stderr
+
+
+async def test_names_can_not_steer_the_terminal(tmp_path: Path) -> None:
+    """Control characters in a file's name are escaped in the log."""
+    (tmp_path / "\x1b[31mred.pem").write_bytes(public_pem(key("RSA")))
+    process = await asyncio.create_subprocess_exec(
+        *(SCRIPT, "serve", str(tmp_path), "--bind", "127.0.0.1:0"), stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stderr is not None
+    async with asyncio.timeout(HANG_SECONDS):
+        line = await process.stderr.readline()
+        process.terminate()
+        await process.communicate()
+    assert b"key-published" in line
+    assert b"\x1b" not in line
+
+
+def test_python_parser_is_refused(tmp_path: Path) -> None:
+    """With aiohttp's parser in Python, which lets far more through, the server doesn't start."""
+    done = run("serve", str(tmp_path), AIOHTTP_NO_EXTENSIONS="1")
+    assert (done.returncode, done.stderr.splitlines()[-1].split()[-1]) == (1, "[parser-missing]")
+
+
+def test_passphrase_from_a_pipe(tmp_path: Path) -> None:
+    """A passphrase that can be read only once is read once, and keeps opening the keys."""
+    (tmp_path / "a.pem").write_bytes(private_pem(key("P-256"), encrypted=True))
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with subprocess.Popen(
+        [SCRIPT, "serve", str(tmp_path), "--bind", "127.0.0.1:0", "--passphrase-file", str(fifo), "--rescan", "0.02"],
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stderr is not None
+        fifo.write_bytes(PASSPHRASE)
+        assert b"key-published" in process.stderr.readline()
+        (tmp_path / "b.pem").write_bytes(private_pem(key("P-384"), encrypted=True))
+        while b"b.pem" not in (line := process.stderr.readline()):
+            assert line
+        assert b"key-published" in line
+        process.terminate()
+        assert b"refused" not in process.stderr.read()
+        assert process.wait(HANG_SECONDS) == 0

@@ -10,6 +10,7 @@ from support import ROOT
 from jwks_server.cli import cli
 from jwks_server.errors import JwksError
 from jwks_server.keys.jwk import KINDS
+from jwks_server.keys.lint import CODES
 
 README = (ROOT / "README.md").read_text()
 
@@ -59,6 +60,15 @@ def test_no_flag_that_is_none() -> None:
     """Configuration has no row for a flag that doesn't exist."""
     flags = {option.opts[0] for option in cli.commands["serve"].params}
     assert {row[0].strip("`").split()[0] for row in rows("Configuration")} == flags - {"directory"} | {"DIR"}
+
+
+def test_every_warning() -> None:
+    """The warnings' table has each code that lint can give, and no other."""
+    source = (ROOT / "README.md").with_name("README.md").read_text().partition("### Warnings")[2].partition("\n## ")[0]
+    named = set(
+        re.findall(r"`([a-z]+-[a-z-]+)`", "".join(line.split("|")[1] for line in source.splitlines() if "| `" in line))
+    )
+    assert named == set(CODES)
 
 
 def test_every_endpoint_and_kind() -> None:

@@ -192,6 +192,23 @@ async def test_garbage(server: Running, garbage: bytes) -> None:
     assert b"Traceback" not in server.stderr
 
 
+@pytest.mark.parametrize("method", [b"FOO", b"get", b"M-SEARCH-X"])
+async def test_methods_that_the_parser_does_not_know(server: Running, method: bytes) -> None:
+    """A method that nobody ever heard of is 405 like any other."""
+    reply = await raw(server.port, method + b" " + TARGET + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert b" 405 " in reply.partition(b"\r\n")[0]
+    assert b"\r\nAllow: GET, HEAD, OPTIONS\r\n" in reply
+
+
+@pytest.mark.parametrize("target", [TARGET, b"/other"])
+async def test_expectations_are_ignored(server: Running, target: bytes) -> None:
+    """Expect changes nothing: no interim answer, no plain-text error, no banner."""
+    for value in (b"100-continue", b"anything"):
+        reply = await ask(server, b"GET", target, b"Expect: " + value)
+        assert reply.status == (200 if target == TARGET else 404)
+        assert "Server" not in reply.names
+
+
 async def test_keep_alive_and_pipelining(server: Running) -> None:
     """Several requests in one write are answered in their order on one connection."""
     request = b"%b " + TARGET + b" HTTP/1.1\r\nHost: a\r\n%b\r\n"

@@ -41,9 +41,9 @@ def build(
     kept = [key for key in before.values() if key.public.thumbprint not in banned]
 
     declared = [key for one in wanted for key in _keys(one, policy, previous, before)]
-    pending = [replace(key, state="pending") for key in declared if key.publish_at is not None and now < key.publish_at]
+    pending = [_pending(key) for key in declared if key.publish_at is not None and now < key.publish_at]
     published = [
-        _published(key, before.get(key.identity), now, policy.max_age + propagation)
+        _published(key, now, policy.max_age + propagation)
         for key in declared
         if (key.publish_at is None or key.publish_at <= now) and (key.remove_at is None or now < key.remove_at)
     ]
@@ -75,17 +75,28 @@ def _banned(assigned: Iterable[Assigned], before: Iterable[Key], policy: Policy)
 def _keys(
     one: Assigned, policy: Policy, previous: KeySet | None, before: Mapping[tuple[str, str], Key]
 ) -> Iterator[Key]:
-    """Write out a key under each of its kids; what has not changed is taken over from the last set."""
+    """Write out a key under each of its kids; one that was there before is taken over, with its times."""
     said = policy.of(one.file)
+    comparable = previous is not None and previous.policy.x5c == policy.x5c
     for kid in one.kids:
         last = before.get((kid, one.public.thumbprint))
-        same = last and previous and previous.policy.x5c == policy.x5c and last.public == one.public
-        if last and same and (last.alg, last.use) == (one.alg, said.use):
+        if last and comparable and (last.public, last.alg, last.use) == (one.public, one.alg, said.use):
             body = last.json
+            if (last.file, last.publish_at, last.remove_at) == (one.file, said.publish_at, said.remove_at):
+                yield last
+                continue
         else:
             body = to_json(kid, one.alg, said.use, one.public, x5c=policy.x5c)
         yield Key(
-            kid, one.alg, said.use, one.file, one.public, body, publish_at=said.publish_at, remove_at=said.remove_at
+            kid=kid,
+            alg=one.alg,
+            use=said.use,
+            file=one.file,
+            public=one.public,
+            json=body,
+            first_published=last.first_published if last else None,
+            publish_at=said.publish_at,
+            remove_at=said.remove_at,
         )
 
 
@@ -97,13 +108,21 @@ def to_json(kid: str, alg: str, use: Use, public: PublicKey, *, x5c: bool) -> by
     return json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
-def _published(key: Key, last: Key | None, now: float, visible_after: float) -> Key:
-    first = now if last is None or last.first_published is None else last.first_published
+def _pending(key: Key) -> Key:
+    return replace(key, state="pending", first_published=None, safe_to_sign_at=None, retiring_since=None)
+
+
+def _published(key: Key, now: float, visible_after: float) -> Key:
+    first = now if key.first_published is None else key.first_published
+    times = (first, first + visible_after, key.remove_at)
+    if key.state == "published" and (key.first_published, key.safe_to_sign_at, key.retires_at) == times:
+        return key
     return replace(
         key,
         state="published",
         first_published=first,
         safe_to_sign_at=first + visible_after,
+        retiring_since=None,
         retires_at=key.remove_at,
     )
 

@@ -27,7 +27,7 @@ def key_changes(previous: KeySet | None, current: KeySet) -> Iterator[Change]:
     after = _by_identity(current)
     for identity, key in after.items():
         last = before.get(identity)
-        if last is None or (last.state, last.json) != (key.state, key.json):
+        if last is not key and (last is None or (last.state, last.json) != (key.state, key.json)):
             yield Change(f"key-{key.state}", _fields(key))
     for identity, key in before.items():
         if identity not in after and key.state != "pending":

@@ -9,6 +9,16 @@ from dataclasses import dataclass
 
 from jwks_server.keys.keyset import KeyFile, KeySet
 
+CODES = (
+    "empty-set",
+    "many-keys",
+    "large-body",
+    "no-rsa",
+    "certificate-expired",
+    "certificate-expiring",
+    "private-key-exposed",
+    "subpath-mount",
+)
 MAX_KEYS = 10
 MAX_BODY_BYTES = 45 * 1024
 EXPIRY_SECONDS = 14 * 86400

@@ -16,7 +16,7 @@ from jwks_server.source.threads import in_thread
 from jwks_server.source.triggers import Trigger
 
 # Events are reported after one to two steps; in a storm of them, after the debounce at the latest.
-_STEP_MS = 3
+_STEP_MS = 2
 _DEBOUNCE_MS = 20
 _LINKS_FOLLOWED = 40
 
