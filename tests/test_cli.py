@@ -139,10 +139,10 @@ async def test_early_signals(tmp_path: Path, number: signal.Signals) -> None:
     program = (
         "import builtins, jwks_server.__main__ as entry, sys\n"
         "real = builtins.__import__\n"
-        "def slow(name, *rest):\n"
+        "def slow(name, *rest, **more):\n"
         "    if name == 'jwks_server' and not hasattr(slow, 'told'):\n"
         "        slow.told = True; print('importing', flush=True); sys.stdin.readline()\n"
-        "    return real(name, *rest)\n"
+        "    return real(name, *rest, **more)\n"
         "builtins.__import__ = slow\n"
         f"sys.argv = ['jwks-server', 'serve', {str(tmp_path)!r}, '--bind', '127.0.0.1:0']\n"
         "entry.main()\n"
