@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args
 import click
 
 from jwks_server import __version__
-from jwks_server.config import Address, Settings, Timing, read_passphrase
+from jwks_server.config import Address, Loop, Settings, Timing, read_passphrase
 from jwks_server.errors import ConfigError, JwksError
 from jwks_server.keys.jwk import ED_ALGS, OPTIONAL_KINDS, RSA_ALGS, KidScheme
 from jwks_server.keys.policy import Policy
@@ -105,6 +105,10 @@ def cli() -> None:
     metavar="FILE",
     help="Remembers first-published times and retiring keys across restarts.",
 )
+@_option("--loop", default="uvloop", type=click.Choice(get_args(Loop)), help="The event loop.")
+@_option(
+    "--no-fast-path", is_flag=True, help="Answer every request anew, to compare: the answers are the same, but slower."
+)
 @_option("--log-format", default="console", type=click.Choice(get_args(LogFormat)), help="For people or machines.")
 @_option(
     "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), help="The least level."
@@ -128,6 +132,8 @@ def serve(  # noqa: PLR0913 - one parameter an option
     retain: int,
     propagation: float,
     state: Path | None,
+    loop: Loop,
+    no_fast_path: bool,
     log_format: LogFormat,
     log_level: str,
 ) -> None:
@@ -151,6 +157,8 @@ def serve(  # noqa: PLR0913 - one parameter an option
         ),
         timing=Timing(rescan, settle, propagation),
         state=state,
+        loop=loop,
+        fast_path=not no_fast_path,
     )
     from jwks_server import service  # noqa: PLC0415 - help and usage errors need no web server
 

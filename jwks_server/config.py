@@ -4,9 +4,12 @@ import re
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 from pathlib import Path
+from typing import Literal
 
 from jwks_server.errors import ConfigError
 from jwks_server.keys.policy import Policy
+
+Loop = Literal["uvloop", "asyncio"]
 
 _MAX_PORT = 65535
 _PORT_DIGITS = 5
@@ -97,6 +100,8 @@ class Settings:
         policy: The operator's decisions about the set, where ``jwks.toml`` says nothing.
         timing: How long things take.
         state: What is remembered across restarts; None for nothing.
+        loop: The event loop.
+        fast_path: Whether requests that were answered before get finished bytes.
 
     Raises:
         ConfigError: A value is out of its bounds.
@@ -112,6 +117,8 @@ class Settings:
     policy: Policy
     timing: Timing
     state: Path | None
+    loop: Loop = "uvloop"
+    fast_path: bool = True
 
     def __post_init__(self) -> None:
         if not _PATH.fullmatch(self.path) or {".", ".."} & set(self.path.split("/")):

@@ -10,9 +10,10 @@ import aiohttp.http_parser
 import structlog
 
 from jwks_server.catalog import Catalog
-from jwks_server.config import Settings
+from jwks_server.config import Loop, Settings
 from jwks_server.errors import ListenError, ParserMissing, TaskDied
 from jwks_server.serving import listeners, public
+from jwks_server.serving.memory import Memory
 from jwks_server.serving.representation import Representation, render
 from jwks_server.source.directory import Directory
 from jwks_server.source.reload import Reloader
@@ -35,7 +36,7 @@ def run(settings: Settings) -> None:
     """
     if aiohttp.http_parser.HttpRequestParser is aiohttp.http_parser.HttpRequestParserPy:
         raise ParserMissing("aiohttp's parser in C is switched off or missing; unset AIOHTTP_NO_EXTENSIONS.")
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=_loop_factory(settings.loop)) as runner:
         runner.run(serve(settings))
 
 
@@ -68,7 +69,7 @@ async def serve(settings: Settings) -> None:
             ]
             # A client that comes before the keys would get a 503; but a directory that hangs must not keep us silent.
             if not await _first_of(stop, reloader.started, within=_FIRST_LOAD_SECONDS):
-                async with listeners.listening(app, settings.binds):
+                async with listeners.listening(app, settings.binds, Memory(catalog) if settings.fast_path else None):
                     await stop.wait()
                     _log.info("stopping")
             for task in background:
@@ -111,8 +112,8 @@ async def _for_ever(work: Callable[[], Coroutine[object, object, None]]) -> None
     raise TaskDied(f"The task {name} ended; start with --log-level debug and report this.")
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    if sys.platform == "win32":
+def _loop_factory(loop: Loop) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if loop == "asyncio" or sys.platform == "win32":
         return None
     import uvloop  # noqa: PLC0415 - there is none on Windows
 

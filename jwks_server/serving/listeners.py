@@ -11,7 +11,8 @@ from aiohttp import web
 
 from jwks_server.config import Address
 from jwks_server.errors import ListenError
-from jwks_server.serving.protocol import Protocol
+from jwks_server.serving.fastpath import Front
+from jwks_server.serving.memory import Memory
 
 # A burst of clients waits in the kernel's queue; with the usual 128 the rest of them retry after a second.
 _BACKLOG = 4096
@@ -22,8 +23,13 @@ _log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def listening(app: web.Application, addresses: Sequence[Address]) -> AsyncIterator[None]:
+async def listening(app: web.Application, addresses: Sequence[Address], memory: Memory | None) -> AsyncIterator[None]:
     """Serve the application at each address until the context ends; then finish what is in progress.
+
+    Args:
+        app: What answers.
+        addresses: Where to listen.
+        memory: What was answered before; None to answer every request anew.
 
     Raises:
         ListenError: An address is taken, isn't this machine's, or isn't permitted.
@@ -34,15 +40,18 @@ async def listening(app: web.Application, addresses: Sequence[Address]) -> Async
         server = runner.server
         if server is None:
             raise AssertionError("a runner that has been set up has a server")
+        front = Front(server, memory)
         async with AsyncExitStack() as stack:
+            stack.callback(front.close_idle)
+            stack.callback(asyncio.create_task(front.close_silent(), name="close-silent").cancel)
             for address in addresses:
-                stack.push_async_callback(_close, await _listen(lambda: Protocol(server), address))
+                stack.push_async_callback(_close, await _listen(front, address))
             yield
     finally:
         await runner.cleanup()
 
 
-async def _listen(factory: Callable[[], Protocol], address: Address) -> asyncio.Server:
+async def _listen(factory: Callable[[], asyncio.Protocol], address: Address) -> asyncio.Server:
     try:
         server = await asyncio.get_running_loop().create_server(factory, address.host, address.port, backlog=_BACKLOG)
     except socket.gaierror as exc:

@@ -2,17 +2,38 @@
 
 import asyncio
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMethod
 
+from jwks_server.catalog import Entry
 from jwks_server.errors import BadRequest, MethodNotAllowed
 from jwks_server.serving.reply import ALLOW, Reply, problem
+from jwks_server.serving.representation import Representation
 
 _REQUEST_LINE = re.compile(r"\b[A-Za-z][A-Za-z-]* /[\x21-\x7e]* HTTP/1\.[01]\b")
+# The idle deadline is kept for all connections at once; aiohttp sees only some of a connection's requests.
+_NO_DEADLINE_SECONDS = 10 * 365 * 86400
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer that has been written.
+
+    Attributes:
+        entry: What it was made from, if it was made from the catalog.
+        had_body: Whether the request had a body.
+        closes: Whether the connection ends with it.
+    """
+
+    entry: Entry[Representation] | None
+    had_body: bool
+    closes: bool
 
 
 class Protocol(web.RequestHandler):
@@ -20,18 +41,35 @@ class Protocol(web.RequestHandler):
 
     Args:
         server: Counts the connections, so that shutdown can wait for them.
+        answered: Called after each answer has been written.
+
+    Attributes:
+        entry: What the handler makes the answer in progress from; set by the handler.
     """
 
-    __slots__ = ()
+    __slots__ = ("_tell", "entry")
 
-    def __init__(self, server: web.Server) -> None:
+    def __init__(self, server: web.Server, answered: Callable[[Answered], None] | None = None) -> None:
         # A compressed body is never looked at: inflating one would hold the event loop.
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
             access_log=None,  # type: ignore[arg-type]  # aiohttp's own runner passes it to switch the log off
             auto_decompress=False,
+            keepalive_timeout=_NO_DEADLINE_SECONDS,
         )
+        self._tell = answered
+        self.entry: Entry[Representation] | None = None
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Write an answer, and tell."""
+        finished = await super().finish_response(request, resp, start_time)
+        entry, self.entry = self.entry, None
+        if self._tell:
+            self._tell(Answered(entry, request.body_exists, not finished[0].keep_alive))
+        return finished
 
     def handle_error(
         self,

@@ -15,6 +15,7 @@ from jwks_server.errors import (
     Problem,
 )
 from jwks_server.serving import negotiation
+from jwks_server.serving.protocol import Protocol
 from jwks_server.serving.reply import ALLOW, Reply, problem
 from jwks_server.serving.representation import CORS, Representation
 
@@ -40,11 +41,14 @@ def application(catalog: Catalog[Representation], path: str) -> web.Application:
     async def jwks(request: web.Request) -> Reply:
         match request.method:
             case "GET" | "HEAD":
-                return _get_jwks(request, catalog)
+                reply = _get_jwks(request, catalog)
             case "OPTIONS":
-                return Reply(status=204, headers=_PREFLIGHT)
+                reply = Reply(status=204, headers=_PREFLIGHT)
             case _:
                 raise MethodNotAllowed(f"Only {ALLOW} are answered here.")
+        if isinstance(request.protocol, Protocol):
+            request.protocol.entry = catalog.current
+        return reply
 
     app = web.Application(middlewares=[_problems])
     app.router.add_route("*", path, jwks, expect_handler=_ignore_expectation)
