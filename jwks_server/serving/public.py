@@ -50,7 +50,7 @@ def application(catalog: Catalog[Representation], path: str) -> web.Application:
             request.protocol.entry = catalog.current
         return reply
 
-    app = web.Application(middlewares=[_problems])
+    app = web.Application(middlewares=[_no_upgrade, _problems])
     app.router.add_route("*", path, jwks, expect_handler=_ignore_expectation)
     app.router.add_route("*", "/{anything:.*}", _not_found, expect_handler=_ignore_expectation)
     return app
@@ -76,6 +76,15 @@ def _get_jwks(request: web.Request, catalog: Catalog[Representation]) -> Reply:
     if not negotiation.none_match(headers.getall("If-None-Match", []), variant.etag):
         return Reply(status=304, headers=variant.revalidated)
     return Reply(body=variant.body, headers=variant.headers)
+
+
+@web.middleware
+async def _no_upgrade(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer in HTTP/1.1 who asks for another protocol, and close: what follows may be in that one already."""
+    response = await handler(request)
+    if "Upgrade" in request.headers or request.method == "CONNECT":
+        response.force_close()
+    return response
 
 
 @web.middleware

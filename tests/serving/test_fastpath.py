@@ -1,0 +1,285 @@
+"""The fast path, held against the server without it: byte-identical answers but for Date."""
+
+import asyncio
+import re
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import HANG_SECONDS, Running, key, public_pem, serving
+from writers import replace
+
+from jwks_server.keys.build import build
+from jwks_server.keys.keyset import read_file
+from jwks_server.keys.policy import Policy
+from jwks_server.serving.memory import key_of
+from jwks_server.serving.representation import render
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+TARGET = b"/.well-known/jwks.json"
+PEM = public_pem(key("RSA")) + public_pem(key("P-256"))
+ETAGS = {
+    one.coding: one.etag.encode()
+    for one in render(build([read_file("a.pem", PEM, None)], Policy()), 300, "application/json").variants
+}
+LAST = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Running, Running]]:
+    """Serve the same keys with the fast path and without."""
+    directory = tmp_path_factory.mktemp("keys")
+    (directory / "a.pem").write_bytes(PEM)
+    async with serving(directory) as fast, serving(directory, "--no-fast-path") as plain:
+        yield fast, plain
+
+
+def head(*fields: bytes, line: bytes = b"GET " + TARGET + b" HTTP/1.1", host: bytes = b"Host: a") -> bytes:
+    """Write a request's head."""
+    return b"\r\n".join((line, host, *fields, b"", b""))
+
+
+def talk(port: int, writes: Sequence[bytes]) -> bytes:
+    """Send the writes, each once the answer to the one before has begun or been waited for; read to the end."""
+    with socket.create_connection(("127.0.0.1", port), timeout=HANG_SECONDS) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        received = b""
+        try:
+            for write in writes:
+                connection.sendall(write)
+                connection.settimeout(0.004)
+                with suppress(TimeoutError):
+                    received += connection.recv(1 << 20)
+                connection.settimeout(HANG_SECONDS)
+            while data := connection.recv(1 << 20):
+                received += data
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+    return received
+
+
+def dateless(reply: bytes) -> bytes:
+    """Leave out the values of Date, checking their form."""
+    return re.sub(rb"\r\nDate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r\n", b"\r\nDate: *\r\n", reply)
+
+
+def same(pair: tuple[Running, Running], *writes: bytes) -> bytes:
+    """Hold both servers' answers to the same writes against each other."""
+    fast, plain = (dateless(talk(server.port, writes)) for server in pair)
+    assert fast == plain
+    return fast
+
+
+CORPUS = {
+    "plain": head(),
+    "query": head(line=b"GET " + TARGET + b"?a=b HTTP/1.1"),
+    "absolute-form": head(line=b"GET http://a" + TARGET + b" HTTP/1.1"),
+    "encoded path": head(line=b"GET /%2ewell-known/jwks.json HTTP/1.1"),
+    "asterisk": head(line=b"OPTIONS * HTTP/1.1"),
+    "head": head(line=b"HEAD " + TARGET + b" HTTP/1.1"),
+    "options": head(
+        b"Origin: https://x", b"Access-Control-Request-Method: GET", line=b"OPTIONS " + TARGET + b" HTTP/1.1"
+    ),
+    "post": head(b"Content-Length: 0", line=b"POST " + TARGET + b" HTTP/1.1"),
+    "post with body": head(b"Content-Length: 5", line=b"POST " + TARGET + b" HTTP/1.1") + b"hello",
+    "post with a request as body": head(b"Content-Length: %d" % len(head()), line=b"POST /x HTTP/1.1") + head(),
+    "get with body": head(b"Content-Length: 5") + b"hello",
+    "get with a request as body": head(b"Content-Length: %d" % len(head())) + head(),
+    "chunked": head(b"Transfer-Encoding: chunked") + b"5\r\nhello\r\n0\r\n\r\n",
+    "chunked head end": head(b"Transfer-Encoding: chunked") + b"4\r\n\r\n\r\n\r\n0\r\n\r\n",
+    "content-length and chunked": head(b"Content-Length: 5", b"Transfer-Encoding: chunked") + b"0\r\n\r\n",
+    "two content-lengths": head(b"Content-Length: 0", b"Content-Length: 5") + b"hello",
+    "http/1.0": head(line=b"GET " + TARGET + b" HTTP/1.0"),
+    "http/1.0 keep-alive": head(b"Connection: keep-alive", line=b"GET " + TARGET + b" HTTP/1.0"),
+    "http/0.9": b"GET " + TARGET + b"\r\n\r\n",
+    "http/2.0": head(line=b"GET " + TARGET + b" HTTP/2.0"),
+    "close": head(b"Connection: close"),
+    "no host": head(host=b"Accept: */*"),
+    "two hosts": head(b"Host: b"),
+    "upgrade": head(b"Connection: Upgrade", b"Upgrade: h2c"),
+    "websocket": head(b"Connection: Upgrade", b"Upgrade: websocket"),
+    "connect": head(line=b"CONNECT a:80 HTTP/1.1"),
+    "expect": head(b"Expect: 100-continue"),
+    "unknown method": head(line=b"FOO " + TARGET + b" HTTP/1.1"),
+    "unknown path": head(line=b"GET /x HTTP/1.1"),
+    "folded field": head(b"X-Request-ID: a\r\n b"),
+    "folded field that counts": head(b"X-Request-ID: a\r\n\tAccept-Encoding: gzip"),
+    "bare LF in a field": head(b"X-Request-ID: a\nAccept-Encoding: gzip"),
+    "bare CR in a field": head(b"X-Request-ID: a\rAccept-Encoding: gzip"),
+    "bare LFs": head().replace(b"\r\n", b"\n"),
+    "NUL in a field": head(b"X-Request-ID: a\x00b"),
+    "high bytes in a field": head(b"User-Agent: \xff\xfe"),
+    "space before colon": head(b"X-Request-ID : a"),
+    "no colon": head(b"X-Request-ID"),
+    "leading CRLF": b"\r\n" + head(),
+    "trailing CRLF": head() + b"\r\n",
+    "many fields": head(*[b"Via: x"] * 200),
+    "long field": head(b"Via: " + b"x" * 9000),
+    "long target": head(line=b"GET " + TARGET + b"?" + b"x" * 9000 + b" HTTP/1.1"),
+    "traced": head(b"X-Request-ID: 1", b"traceparent: 00-1-2-01", b"X-Forwarded-For: 1.2.3.4", b"Via: 1.1 x"),
+    "traced gzip": head(b"X-Request-ID: 2", b"Accept-Encoding: gzip", b"User-Agent: x"),
+    "garbage": b"\x16\x03\x01\x02\x00\r\n\r\n",
+    **{
+        f"encoding {value!r}": head(b"Accept-Encoding: " + value)
+        for value in (b"gzip", b"br", b"*", b"identity;q=0", b"")
+    },
+    **{f"none-match {coding}": head(b"If-None-Match: " + etag) for coding, etag in ETAGS.items()},
+    **{
+        f"none-match {coding} coded": head(b"Accept-Encoding: " + coding.encode(), b"If-None-Match: W/" + etag)
+        for coding, etag in ETAGS.items()
+    },
+    "match": head(b"If-Match: " + ETAGS["identity"]),
+    "match another": head(b'If-Match: "x"'),
+    "range": head(b"Range: bytes=0-1"),
+}
+
+
+@pytest.mark.parametrize("name", CORPUS)
+async def test_corpus(pair: tuple[Running, Running], name: str) -> None:
+    """Each request alone, cold and warm; thrice on one connection, one after the other and at once; amid others."""
+    request = CORPUS[name]
+    for _ in range(2):
+        same(pair, request, LAST)
+    same(pair, request, request, request, LAST)
+    same(pair, request * 3 + LAST)
+    same(pair, head(), request, head(), LAST)
+    same(pair, head() + request + head() + LAST)
+
+
+@pytest.mark.parametrize("name", ["plain", "traced gzip", "none-match br coded", "get with a request as body"])
+async def test_split_at_every_byte(pair: tuple[Running, Running], name: str) -> None:
+    """A request cut in two anywhere is the same request, its connection warm before and after."""
+    request = CORPUS[name]
+    whole = same(pair, head(), request, head(), LAST)
+    for at in range(1, len(request)):
+        assert same(pair, head(), request[:at], request[at:], head(), LAST) == whole
+
+
+FIELDS = st.sampled_from(
+    [
+        *(b"Accept-Encoding: gzip", b"accept-encoding: br;q=0.5", b"Connection: close", b"Connection: keep-alive"),
+        *(
+            b"X-Request-ID: 1",
+            b"X-REQUEST-ID: 2",
+            b"X-Forwarded-For: 1.2.3.4, 5.6.7.8",
+            b"Via: 1.1 x",
+            b"User-Agent: y",
+        ),
+        *(b"X-Request-ID: a\r\n b", b"X-Request-ID:", b"CF-Ray: \xc3\xa9", b"Forwarded: for=x\x01", b"X-Other: 1"),
+        *(b"If-None-Match: " + ETAGS["identity"], b'If-None-Match: "x"', b"If-Match: *", b"Content-Length: 0"),
+        *(b"Content-Length: 3", b"Transfer-Encoding: chunked", b"Cookie: a=b", b"Authorization: Bearer x"),
+    ]
+)
+REQUESTS = st.builds(
+    lambda method, target, version, fields: head(*fields, line=b" ".join((method, target, version))),
+    st.sampled_from([b"GET", b"GET", b"GET", b"HEAD", b"OPTIONS", b"POST", b"get"]),
+    st.sampled_from([TARGET, TARGET, TARGET, TARGET + b"?x", b"/y"]),
+    st.sampled_from([b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.0"]),
+    st.lists(FIELDS, max_size=5),
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(REQUESTS, min_size=1, max_size=4), st.data())
+async def test_random_conversations(pair: tuple[Running, Running], requests: list[bytes], data: st.DataObject) -> None:
+    """Any requests, cut into any pieces, get the same answers."""
+    stream = b"".join(requests)
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(stream) - 1), max_size=4)))
+    pieces = [stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+    same(pair, *requests, LAST)
+    same(pair, *pieces, LAST)
+
+
+async def test_key_leaves_out_only_what_can_not_matter() -> None:
+    """Fields that no handler reads are left out of plain requests, and of no others."""
+    plain = head(b"Accept: */*")
+    assert key_of(plain) == plain
+    assert key_of(head(b"X-Request-ID: 1", b"Accept: */*", b"TRACEPARENT: 00-x", b"x-forwarded-for: y")) == plain
+    for odd in ("folded field", "bare LF in a field", "bare CR in a field", "NUL in a field", "high bytes in a field"):
+        assert key_of(CORPUS[odd]) == CORPUS[odd]
+    assert key_of(CORPUS["many fields"]) == CORPUS["many fields"]
+    assert b"X-Request-ID" in key_of(head(b"X-Request-ID : 1"))
+    assert b"X-Forwarded" in key_of(head(b"Accept: X-Forwarded-For: 1"))
+
+
+@given(st.lists(st.one_of(FIELDS, st.binary(max_size=20)), max_size=6))
+async def test_key_of_any_bytes(fields: list[bytes]) -> None:
+    """A key has no byte that the request hasn't, in their order, and every field that counts."""
+    request = head(*fields)
+    rest = iter(request)
+    key_bytes = key_of(request)
+    assert all(byte in rest for byte in key_bytes)
+    for name in (b"Accept-Encoding", b"If-None-Match", b"Content-Length", b"Connection"):
+        assert key_bytes.count(name) == request.count(name)
+
+
+async def test_rotation_under_load(tmp_path: Path) -> None:
+    """100 connections see each version in order, and none of them an older one once it is published."""
+    pems = [public_pem(key("P-256", number)) for number in range(8)]
+    order = [read_file("x", pem, None).keys[0].thumbprint.encode() for pem in pems]
+    (tmp_path / "a.pem").write_bytes(pems[0])
+    async with serving(tmp_path) as server, asyncio.TaskGroup() as tasks:
+        published = 0
+
+        async def poll() -> None:
+            last = 0
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            while last < len(pems) - 1:
+                floor = published
+                writer.write(head())
+                reply = await reader.readuntil(b"\r\n\r\n")
+                length = re.search(rb"Content-Length: (\d+)", reply)
+                assert length is not None
+                body = await reader.readexactly(int(length[1]))
+                (version,) = [number for number, kid in enumerate(order) if kid in body]
+                assert version >= max(last, floor)
+                last = version
+            writer.close()
+
+        for _ in range(100):
+            tasks.create_task(poll())
+        for number, pem in enumerate(pems[1:], start=1):
+            replace(tmp_path / "a.pem", pem, temporary="tmp")
+            await server.log("key-published", kid=order[number].decode())
+            published = number
+
+
+async def test_date_is_right_to_the_second(pair: tuple[Running, Running]) -> None:
+    """A reply from memory tells the time as it is."""
+    from datetime import UTC, datetime, timedelta
+    from email.utils import parsedate_to_datetime
+
+    seen: set[datetime] = set()
+    async with asyncio.timeout(HANG_SECONDS):
+        while len(seen) < 3:
+            before = datetime.now(UTC)
+            reply = talk(pair[0].port, [head(b"Connection: close")])
+            date = re.search(rb"\r\nDate: ([^\r]+)\r\n", reply)
+            assert date is not None
+            told = parsedate_to_datetime(date[1].decode())
+            assert before - timedelta(seconds=1) < told <= datetime.now(UTC)
+            seen.add(told)
+
+
+async def test_flood_of_unlike_requests(pair: tuple[Running, Running]) -> None:
+    """Requests that are all different are answered, and don't grow the memory without bound."""
+    fast, _ = pair
+    rss = _rss(fast)
+    stream = b"".join(head(b"X-Other: %d" % number) for number in range(200))
+    for turn in range(20):
+        reply = await asyncio.to_thread(talk, fast.port, [stream.replace(b"X-Other: ", b"X-Other: %d-" % turn), LAST])
+        assert reply.count(b"HTTP/1.1 200 OK") == 200
+    assert _rss(fast) - rss < 30_000
+
+
+def _rss(server: Running) -> int:
+    """Read a process's resident memory in KiB."""
+    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{server.process.pid}/status").read_text())
+    assert found is not None
+    return int(found[1])
