@@ -19,7 +19,7 @@ from typing import cast
 
 from aiohttp import web
 
-from jwks_server.serving.memory import Memory, key_of, now
+from jwks_server.serving.memory import Memory, now
 from jwks_server.serving.protocol import Answered, Protocol
 
 _HEAD_END = b"\r\n\r\n"
@@ -61,36 +61,21 @@ class Front:
 class FastPath(asyncio.Protocol):
     """One connection."""
 
-    __slots__ = (
-        "_front",
-        "_key",
-        "_last",
-        "_learning",
-        "_memory",
-        "_open",
-        "_silent",
-        "_slow",
-        "_tail",
-        "_tap",
-        "_transport",
-    )
+    # Defaults of the class: a connection that is answered from memory needs none of these.
+    _slow: Protocol | None = None
+    _tap: "_Tap | None" = None
+    _open = 0  # heads that went to aiohttp and were not answered yet; below zero: never to be trusted again
+    _tail = b""  # the bytes after the last whole head
+    _learning = b""  # the request that is being answered, if its reply may be learned
+    _silent = False  # since the last round of ``Front.close_silent``
 
     def __init__(self, front: Front, memory: Memory) -> None:
         self._front = front
         self._memory = memory
-        self._transport: asyncio.Transport = cast("asyncio.Transport", None)
-        self._slow: Protocol | None = None
-        self._tap: _Tap | None = None
-        self._open = 0  # heads that went to aiohttp and were not answered yet; below zero: never to be trusted again
-        self._tail = b""  # the bytes after the last whole head
-        self._learning = b""  # the key of the request that is being answered, if its reply may be learned
-        self._last = b""
-        self._key = b""
-        self._silent = False  # since the last round of ``Front.close_silent``
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        self._transport = cast("asyncio.Transport", transport)
+        self._transport: asyncio.Transport = cast("asyncio.Transport", transport)
         self._front.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -103,15 +88,13 @@ class FastPath(asyncio.Protocol):
         """Answer from memory, or let aiohttp answer."""
         self._silent = False
         if not self._open and not self._tail:
-            if data != self._last:
-                self._last, self._key = data, key_of(data)
-            reply = self._memory.recall(self._key)
+            reply = self._memory.recall(data)
             if reply is not None:
                 self._transport.write(reply.at(now()))
                 if reply.closes:
                     self._transport.close()
                 return
-            self._learning = self._key
+            self._learning = data
         else:
             self._learning = b""
         self._hand_over(data)

@@ -8,6 +8,7 @@ from jwks_server.catalog import Catalog, Entry
 from jwks_server.serving.representation import Representation
 
 _MAX_ENTRIES = 1024
+_MAX_KEYS = 256
 _MAX_BYTES = 4 * 1024 * 1024
 
 # Within these bounds aiohttp's own limits on heads are not reached, so leaving a field out can't hide that one is.
@@ -16,13 +17,14 @@ _MAX_FIELDS = 64
 _PRINTABLE = bytes(range(0x20, 0x7F))
 
 # Fields that no handler reads and that say nothing about the message itself: who asked, through whom, and traces.
+# It is only ever applied to requests of plain printable lines, each ending in CRLF.
 _IGNORED = re.compile(
     rb"""\r\n(?:
-        User-Agent | Referer | From | Via | Forwarded | X-Forwarded-[a-z-]+ | X-Original-[a-z-]+
-      | X-Real-IP | X-Client-IP | True-Client-IP | CF-[a-z-]+ | CDN-Loop
-      | X-Request-ID | X-Correlation-ID | Traceparent | Tracestate | Baggage | B3 | X-B3-[a-z]+
-      | X-Amzn-Trace-Id | X-Cloud-Trace-Context | X-Datadog-[a-z-]+ | X-Envoy-[a-z-]+ | Uber-Trace-Id
-    ):[\x20-\x7e]*""",
+        X-(?: Forwarded-[a-z-]+ | Request-ID | Real-IP | Client-IP | Correlation-ID | Original-[a-z-]+
+            | B3-[a-z]+ | Amzn-Trace-Id | Envoy-[a-z-]+ | Cloud-Trace-Context | Datadog-[a-z-]+ )
+      | User-Agent | Via | Traceparent | Tracestate | Forwarded | Referer | From | Baggage | B3
+      | CF-[a-z-]+ | CDN-Loop | True-Client-IP | Uber-Trace-Id
+    ):[^\r]*""",
     re.VERBOSE | re.IGNORECASE,
 )
 _DATE = re.compile(rb"\r\nDate: ([^\r\n]+)\r\n")
@@ -67,20 +69,31 @@ class Memory:
         self._entry: Entry[Representation] | None = None
         self._replies: dict[bytes, Reply] = {}
         self._bytes = 0
+        self._keys: dict[bytes, bytes] = {}
 
-    def recall(self, key: bytes) -> Reply | None:
-        """Find the reply to a request by its key."""
+    def recall(self, request: bytes) -> Reply | None:
+        """Find the reply to a request."""
         if self._entry is not self._catalog.current:
             self._forget()
-        return self._replies.get(key)
+        return self._replies.get(self._keys.get(request) or self._key_of(request))
 
-    def learn(self, key: bytes, reply: bytes, answered_from: Entry[Representation] | None, *, closes: bool) -> None:
+    def _key_of(self, request: bytes) -> bytes:
+        """Work out the key of a request, and remember it for a client that sends the same again."""
+        key = key_of(request)
+        if len(request) <= _MAX_HEAD_BYTES:
+            if len(self._keys) >= _MAX_KEYS:
+                self._keys.clear()
+            self._keys[request] = key
+        return key
+
+    def learn(self, request: bytes, reply: bytes, answered_from: Entry[Representation] | None, *, closes: bool) -> None:
         """Remember a reply that was made from the current entry; any other is none of ours."""
         if self._entry is not self._catalog.current:
             self._forget()
         dates = _DATE.findall(reply)
         if answered_from is None or answered_from is not self._entry or len(dates) != 1:
             return
+        key = key_of(request)
         size = len(key) + len(reply)
         if len(self._replies) >= _MAX_ENTRIES or self._bytes + size > _MAX_BYTES:
             self._forget()

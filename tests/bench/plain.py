@@ -1,0 +1,39 @@
+"""A JWK Set behind plain aiohttp on uvloop, as most would write it. Usage: plain.py PORT BODY GZIPPED."""
+
+import sys
+from pathlib import Path
+
+import uvloop
+from aiohttp import web
+
+_HEADERS = {
+    "Content-Type": "application/json",
+    "Cache-Control": "public, max-age=300, stale-if-error=86400",
+    "Vary": "Accept-Encoding",
+    "Access-Control-Allow-Origin": "*",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def main() -> None:
+    """Serve until killed."""
+    port, body, gzipped = int(sys.argv[1]), Path(sys.argv[2]).read_bytes(), Path(sys.argv[3]).read_bytes()
+
+    async def jwks(request: web.Request) -> web.Response:
+        coded = "gzip" in request.headers.get("Accept-Encoding", "")
+        etag = '"gzip"' if coded else '"identity"'
+        headers = {**_HEADERS, "ETag": etag}
+        if request.headers.get("If-None-Match") == etag:
+            return web.Response(status=304, headers=headers)
+        if coded:
+            headers["Content-Encoding"] = "gzip"
+        return web.Response(body=gzipped if coded else body, headers=headers)
+
+    app = web.Application()
+    app.router.add_get("/.well-known/jwks.json", jwks)
+    uvloop.install()
+    web.run_app(app, host="127.0.0.1", port=port, access_log=None, print=None)
+
+
+if __name__ == "__main__":
+    main()

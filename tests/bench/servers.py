@@ -1,0 +1,178 @@
+"""The servers that are held against each other, each pinned to the first core."""
+
+import gzip
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+HERE = Path(__file__).parent
+PATH = "/.well-known/jwks.json"
+NEEDED = {"nginx": "nginx", "wrk": "wrk", "go": "golang-go", "gcc": "gcc"}
+NAMES = ("ours", "nginx", "go", "aiohttp", "floor")
+_TICKS = os.sysconf("SC_CLK_TCK")
+_NGINX = """
+worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log /dev/null;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off; keepalive_requests 1000000000; sendfile on; tcp_nopush on; gzip_static on; server_tokens off;
+    client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
+    uwsgi_temp_path {folder}; scgi_temp_path {folder};
+    open_file_cache max=10 inactive=1h;
+    server {{
+        listen 127.0.0.1:{port} backlog=4096; root {folder}/www; default_type application/json;
+        add_header Cache-Control "public, max-age=300, stale-if-error=86400"; add_header Vary Accept-Encoding;
+        add_header Access-Control-Allow-Origin *; add_header X-Content-Type-Options nosniff;
+    }}
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server.
+
+    Attributes:
+        name: Which one.
+        port: Where it listens.
+        pids: The processes whose time counts.
+    """
+
+    name: str
+    port: int
+    pids: tuple[int, ...]
+
+    @property
+    def url(self) -> str:
+        """Where the JWK Set is."""
+        return f"http://127.0.0.1:{self.port}{PATH}"
+
+    def cpu(self) -> float:
+        """Read the CPU seconds that it has used."""
+        fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self.pids]
+        return sum(int(one[11]) + int(one[12]) for one in fields) / _TICKS
+
+    def rss(self) -> float:
+        """Read its resident memory in MiB."""
+        status = "".join(Path(f"/proc/{pid}/status").read_text() for pid in self.pids)
+        return sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
+
+    def etag(self) -> str:
+        """Fetch the current entity tag."""
+        with urllib.request.urlopen(self.url) as reply:  # noqa: S310 - our own server
+            return str(reply.headers["ETag"])
+
+
+class Field:
+    """A folder with keys, and everything that the servers need."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.keys = folder / "keys"
+        self.keys.mkdir()
+        for number in range(2):
+            self._write(f"{number}.pem", rsa.generate_private_key(65537, 2048))
+        self._write("2.pem", ec.generate_private_key(ec.SECP256R1()))
+        self.spare = [self._pem(ec.generate_private_key(ec.SECP256R1())) for _ in range(20)]
+
+    @staticmethod
+    def _pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
+        return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+    def _write(self, name: str, key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> None:
+        (self.keys / name).write_bytes(self._pem(key))
+
+    def rotate(self, number: int) -> None:
+        """Replace the third key."""
+        draft = self.keys / "draft"
+        draft.write_bytes(self.spare[number % len(self.spare)])
+        draft.rename(self.keys / "2.pem")
+
+    def prepare(self, server: Server) -> None:
+        """Take our replies as the other servers' material, and build them."""
+        with urllib.request.urlopen(server.url) as reply:  # noqa: S310 - our own server
+            body = reply.read()
+        well_known = self._folder / "www" / ".well-known"
+        well_known.mkdir(parents=True)
+        (well_known / "jwks.json").write_bytes(body)
+        (well_known / "jwks.json.gz").write_bytes(gzip.compress(body, mtime=0))
+        for name, field in (("200", b""), ("304", b'If-None-Match: "%b"\r\n' % server.etag().strip('"').encode())):
+            with socket.create_connection(("127.0.0.1", server.port)) as connection:
+                connection.sendall(b"GET " + PATH.encode() + b" HTTP/1.1\r\nHost: a\r\n" + field + b"\r\n")
+                time.sleep(0.2)
+                (self._folder / name).write_bytes(connection.recv(1 << 16))
+        subprocess.run(["gcc", "-O2", "-o", self._folder / "floor", HERE / "floor.c"], check=True)
+        subprocess.run(["go", "build", "-o", self._folder / "peer", HERE / "peer.go"], check=True)
+
+    def command(self, name: str, port: int) -> list[str]:
+        """Tell how to start a server."""
+        body = str(self._folder / "www" / ".well-known" / "jwks.json")
+        if name == "nginx":
+            config = self._folder / "nginx.conf"
+            config.write_text(_NGINX.format(folder=self._folder, port=port))
+        return {
+            "ours": [sys.executable, "-m", "jwks_server", "serve", str(self.keys), "--bind", f"127.0.0.1:{port}"],
+            "nginx": ["nginx", "-c", str(self._folder / "nginx.conf")],
+            "go": [str(self._folder / "peer"), f"127.0.0.1:{port}", body, body + ".gz"],
+            "aiohttp": [sys.executable, str(HERE / "plain.py"), str(port), body, body + ".gz"],
+            "floor": [str(self._folder / "floor"), str(port), str(self._folder / "200"), str(self._folder / "304")],
+        }[name]
+
+
+@contextmanager
+def field() -> Iterator[Field]:
+    """Make the field; it goes when the block ends."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # nginx's worker is another user
+        yield Field(Path(folder))
+
+
+@contextmanager
+def running(where: Field, name: str) -> Iterator[Server]:
+    """Run a server on the first core until the block ends."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        ["taskset", "-c", "0", *where.command(name, port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "GOMAXPROCS": "1"},
+    )
+    try:
+        _wait(port)
+        pids = [process.pid]
+        if name == "nginx":
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            pids = [int(child) for child in children]
+        yield Server(name, port, tuple(pids))
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+def _wait(port: int) -> None:
+    for _ in range(100):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}{PATH}").read()
+        except (OSError, urllib.error.URLError):
+            time.sleep(0.1)
+        else:
+            return
+    raise TimeoutError("the server did not begin to answer")
+
+
+def missing() -> list[str]:
+    """List the Debian packages that are not installed."""
+    return [package for tool, package in NEEDED.items() if not shutil.which(tool)]
