@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WHEEL_CHECK := build/wheel-check
 
-.PHONY: run test check lint types layers wheel-test clean
+.PHONY: run test check lint types layers wheel-test bench clean
 
 run: $(VENV)/run
 	$(BIN)/jwks-server serve sample_keys
@@ -38,6 +38,11 @@ $(VENV)/run $(VENV)/test $(VENV)/dev: $(VENV)/%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable ".$(if $(filter-out run,$*),[$*])"
 	touch $@
+
+# Beside nginx, Go, plain aiohttp and a C floor: needs Debian's nginx, wrk, golang-go and gcc, and says so.
+bench: $(VENV)/dev
+	cd tests && ../$(BIN)/python -m bench.rotation
+	cd tests && ../$(BIN)/python -m bench.cost
 
 clean:
 	rm -rf $(VENV) build dist

@@ -67,6 +67,7 @@ class FastPath(asyncio.Protocol):
     _open = 0  # heads that went to aiohttp and were not answered yet; below zero: never to be trusted again
     _tail = b""  # the bytes after the last whole head
     _learning = b""  # the request that is being answered, if its reply may be learned
+    _choked = False  # the client doesn't read
     _silent = False  # since the last round of ``Front.close_silent``
 
     def __init__(self, front: Front, memory: Memory) -> None:
@@ -106,6 +107,8 @@ class FastPath(asyncio.Protocol):
             self._tap = _Tap(self._transport)
             self._slow = Protocol(self._front.server, self._answered)
             self._slow.connection_made(cast("asyncio.Transport", self._tap))
+            if self._choked:
+                self._slow.pause_writing()
         if self._tap and self._learning:
             self._tap.begin()
         self._slow.data_received(data)
@@ -145,17 +148,18 @@ class FastPath(asyncio.Protocol):
             self._slow.eof_received()
 
     def pause_writing(self) -> None:
-        """Stop reading while the client doesn't."""
+        """Read no more requests from a client that doesn't read their replies."""
+        self._choked = True
+        self._transport.pause_reading()
         if self._slow:
             self._slow.pause_writing()
-        else:
-            self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """Go on."""
+        """Go on, unless aiohttp has requests enough."""
+        self._choked = False
         if self._slow:
             self._slow.resume_writing()
-        else:
+        if not (self._tap and self._tap.paused):
             self._transport.resume_reading()
 
     def close_if_idle(self) -> None:
@@ -171,11 +175,12 @@ class FastPath(asyncio.Protocol):
 
 
 class _Tap:
-    """A transport that notes what aiohttp writes, while there is something to learn."""
+    """A transport that notes what aiohttp writes, while there is something to learn, and whether it wants to read."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._written: list[bytes] | None = None
+        self.paused = False
 
     def begin(self) -> None:
         self._written = []
@@ -191,6 +196,14 @@ class _Tap:
 
     def writelines(self, chunks: Iterable[bytes]) -> None:
         self.write(b"".join(chunks))
+
+    def pause_reading(self) -> None:
+        self.paused = True
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self.paused = False
+        self._transport.resume_reading()
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._transport, name)

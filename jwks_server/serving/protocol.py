@@ -17,6 +17,8 @@ from jwks_server.serving.representation import Representation
 _REQUEST_LINE = re.compile(r"\b[A-Za-z][A-Za-z-]* /[\x21-\x7e]* HTTP/1\.[01]\b")
 # The idle deadline is kept for all connections at once; aiohttp sees only some of a connection's requests.
 _NO_DEADLINE_SECONDS = 10 * 365 * 86400
+# No request of ours has a body; one that comes all the same is read for as long, so that its reply isn't lost.
+_BODY_SECONDS = 5
 
 _log = structlog.get_logger(__name__)
 
@@ -57,6 +59,7 @@ class Protocol(web.RequestHandler):
             access_log=None,  # type: ignore[arg-type]  # aiohttp's own runner passes it to switch the log off
             auto_decompress=False,
             keepalive_timeout=_NO_DEADLINE_SECONDS,
+            lingering_time=_BODY_SECONDS,
         )
         self._tell = answered
         self.entry: Entry[Representation] | None = None

@@ -53,8 +53,8 @@ def load(server: Server, flags: Sequence[str], seconds: int) -> Run:
     return Run(
         cpu_us=used * 1e6 / requests,
         requests=requests,
-        p50=_milliseconds(_find(r"50%\s+(\S+)", done.stdout)),
-        p99=_milliseconds(_find(r"99%\s+(\S+)", done.stdout)),
+        p50=_milliseconds(_find(r"(?m)^\s+50%\s+(\S+)", done.stdout)),
+        p99=_milliseconds(_find(r"(?m)^\s+99%\s+(\S+)", done.stdout)),
         rss=server.rss(),
         errors=errors,
     )
@@ -171,7 +171,7 @@ def main() -> None:
     chosen = arguments.parse_args()
     if absent := missing():
         sys.exit(f"This benchmark needs Debian's packages {', '.join(absent)}: apt-get install {' '.join(absent)}")
-    rounds, seconds = (1, 1) if chosen.quick else (3, 3)
+    rounds, seconds = (1, 1) if chosen.quick else (3, 2)
     with field() as where:
         with running(where, "ours") as ours:
             where.prepare(ours)

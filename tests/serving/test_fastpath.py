@@ -2,7 +2,9 @@
 
 import asyncio
 import re
+import select
 import socket
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,11 +16,16 @@ from hypothesis import strategies as st
 from support import HANG_SECONDS, Running, key, public_pem, serving
 from writers import replace
 
+from jwks_server.catalog import Catalog
+from jwks_server.config import Address
 from jwks_server.keys.build import build
 from jwks_server.keys.keyset import read_file
 from jwks_server.keys.policy import Policy
-from jwks_server.serving.memory import key_of
-from jwks_server.serving.representation import render
+from jwks_server.serving import fastpath
+from jwks_server.serving.listeners import listening
+from jwks_server.serving.memory import Memory, key_of
+from jwks_server.serving.public import application
+from jwks_server.serving.representation import Representation, render
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -28,15 +35,19 @@ ETAGS = {
     one.coding: one.etag.encode()
     for one in render(build([read_file("a.pem", PEM, None)], Policy()), 300, "application/json").variants
 }
+RESET = b"(reset)"
 LAST = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Running, Running]]:
-    """Serve the same keys with the fast path and without."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["uvloop", "asyncio"])
+async def pair(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[Running, Running]]:
+    """Serve the same keys with the fast path and without, on either event loop."""
     directory = tmp_path_factory.mktemp("keys")
     (directory / "a.pem").write_bytes(PEM)
-    async with serving(directory) as fast, serving(directory, "--no-fast-path") as plain:
+    flags = ("--loop", request.param)
+    async with serving(directory, *flags) as fast, serving(directory, *flags, "--no-fast-path") as plain:
         yield fast, plain
 
 
@@ -60,7 +71,7 @@ def talk(port: int, writes: Sequence[bytes]) -> bytes:
             while data := connection.recv(1 << 20):
                 received += data
         except (ConnectionResetError, BrokenPipeError):
-            pass
+            received += RESET
     return received
 
 
@@ -70,8 +81,16 @@ def dateless(reply: bytes) -> bytes:
 
 
 def same(pair: tuple[Running, Running], *writes: bytes) -> bytes:
-    """Hold both servers' answers to the same writes against each other."""
+    """Hold both servers' answers to the same writes against each other.
+
+    A server that closes while more is being sent resets the connection, and the kernel then drops what the client
+    has not read yet: of such a conversation only what did arrive is compared.
+    """
     fast, plain = (dateless(talk(server.port, writes)) for server in pair)
+    if RESET in fast + plain:
+        fast, plain = (reply.replace(RESET, b"") for reply in (fast, plain))
+        shorter = min(len(fast), len(plain))
+        fast, plain = fast[:shorter], plain[:shorter]
     assert fast == plain
     return fast
 
@@ -173,7 +192,7 @@ FIELDS = st.sampled_from(
         ),
         *(b"X-Request-ID: a\r\n b", b"X-Request-ID:", b"CF-Ray: \xc3\xa9", b"Forwarded: for=x\x01", b"X-Other: 1"),
         *(b"If-None-Match: " + ETAGS["identity"], b'If-None-Match: "x"', b"If-Match: *", b"Content-Length: 0"),
-        *(b"Content-Length: 3", b"Transfer-Encoding: chunked", b"Cookie: a=b", b"Authorization: Bearer x"),
+        *(b"Cookie: a=b", b"Authorization: Bearer x"),  # bodies are the corpus's: one that is cut short is waited for
     ]
 )
 REQUESTS = st.builds(
@@ -248,6 +267,57 @@ async def test_rotation_under_load(tmp_path: Path) -> None:
             replace(tmp_path / "a.pem", pem, temporary="tmp")
             await server.log("key-published", kid=order[number].decode())
             published = number
+
+
+@pytest.mark.parametrize("warm", [b"", head(line=b"GET /cold HTTP/1.1")], ids=["fast", "after-aiohttp"])
+async def test_client_that_does_not_read(pair: tuple[Running, Running], warm: bytes) -> None:
+    """Its requests are no longer read, until it reads the replies; then it gets every one, in order."""
+    fast, _ = pair
+    request = head(b"X-Other: " + b"x" * 3000)
+    talk(fast.port, [request, LAST])
+    with socket.create_connection(("127.0.0.1", fast.port), timeout=HANG_SECONDS) as connection:
+        connection.sendall(warm)
+        await asyncio.sleep(0.05)
+        connection.setblocking(False)
+        sent = 0
+        with suppress(BlockingIOError):
+            while sent < 400_000_000:
+                sent += connection.send(request)
+                if not select.select([], [connection], [], 0.3)[1]:
+                    break
+        assert sent < 400_000_000
+        connection.setblocking(True)
+        connection.settimeout(HANG_SECONDS)
+        rest = request[sent % len(request) :] if sent % len(request) else b""
+        sender = threading.Thread(target=connection.sendall, args=(rest + LAST,))
+        sender.start()
+        received = bytearray()
+        while data := connection.recv(1 << 20):
+            received += data
+        sender.join()
+    assert received.count(b"HTTP/1.1 200 OK") == -(-sent // len(request))
+    assert received.count(b"HTTP/1.1 404 ") == 1 + bool(warm)
+
+
+async def test_silent_connections_are_closed(monkeypatch: pytest.MonkeyPatch, catalog: Catalog[Representation]) -> None:
+    """A connection on which nothing comes is closed after a round or two; one that is used stays."""
+    monkeypatch.setattr(fastpath, "_IDLE_SECONDS", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    async with listening(application(catalog, TARGET.decode()), [Address("127.0.0.1", port)], Memory(catalog)):
+        used_reader, used = await asyncio.open_connection("127.0.0.1", port)
+        silent, writer = await asyncio.open_connection("127.0.0.1", port)
+        closed = asyncio.create_task(silent.read())
+        async with asyncio.timeout(HANG_SECONDS):
+            while not closed.done():
+                used.write(head())
+                await used_reader.readuntil(b"]}")
+                await asyncio.sleep(0)
+        assert closed.result() == b""
+        used.write(LAST)
+        assert b" 404 " in await used_reader.read()
+        for one in (used, writer):
+            one.close()
 
 
 async def test_date_is_right_to_the_second(pair: tuple[Running, Running]) -> None:
