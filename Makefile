@@ -42,7 +42,7 @@ $(VENV)/run $(VENV)/test $(VENV)/dev: $(VENV)/%: pyproject.toml
 # Beside nginx, Go, plain aiohttp and a C floor: needs Debian's nginx, wrk, golang-go and gcc, and says so.
 bench: $(VENV)/dev
 	cd tests && ../$(BIN)/python -m bench.rotation
-	cd tests && ../$(BIN)/python -m bench.cost
+	cd tests && ../$(BIN)/python -m bench.compare
 
 clean:
 	rm -rf $(VENV) build dist

@@ -1,7 +1,7 @@
 /* The least that any server must do: epoll, read, and write finished bytes. Not a web server.
  *
- * Usage: floor PORT FILE_200 FILE_304. Each file holds a whole reply. A request that says If-None-Match gets the
- * second; one that says "Connection: close" gets its reply and the end of the connection. */
+ * Usage: floor FILE_200 FILE_304 FILE_CLOSE PORT. Each file holds a whole reply. A request that says If-None-Match
+ * gets the second; one that says "Connection: close" gets the third and the end of the connection. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -29,16 +29,17 @@ static void load(struct reply *reply, const char *path) {
 }
 
 int main(int argc, char **argv) {
-    static struct reply full, unchanged;
+    static struct reply full, unchanged, last;
     static char request[65536];
     struct epoll_event events[256];
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int one = 1;
 
-    if (argc != 4) return 2;
-    address.sin_port = htons((unsigned short)atoi(argv[1]));
-    load(&full, argv[2]);
-    load(&unchanged, argv[3]);
+    if (argc != 5) return 2;
+    load(&full, argv[1]);
+    load(&unchanged, argv[2]);
+    load(&last, argv[3]);
+    address.sin_port = htons((unsigned short)atoi(argv[4]));
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 4096)) {
@@ -67,8 +68,11 @@ int main(int argc, char **argv) {
                 continue;
             }
             request[size] = 0;
-            struct reply *reply = strstr(request, "If-None-Match") ? &unchanged : &full;
-            if (write(fd, reply->bytes, reply->size) < 0 || strstr(request, "Connection: close")) close(fd);
+            if (size < 4 || memcmp(request + size - 4, "\r\n\r\n", 4)) continue;
+            struct reply *reply = &full;
+            if (strstr(request, "If-None-Match")) reply = &unchanged;
+            if (strstr(request, "Connection: close")) reply = &last;
+            if (write(fd, reply->bytes, reply->size) < 0 || reply == &last) close(fd);
         }
     }
 }

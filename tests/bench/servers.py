@@ -21,13 +21,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 HERE = Path(__file__).parent
 PATH = "/.well-known/jwks.json"
 NEEDED = {"nginx": "nginx", "wrk": "wrk", "go": "golang-go", "gcc": "gcc"}
-NAMES = ("ours", "nginx", "go", "aiohttp", "floor")
+# nginx as Debian configures it, and with sendfile off, which is faster for so small a file.
+NAMES = ("ours", "nginx", "nginx-tuned", "go", "aiohttp", "floor")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _NGINX = """
-worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log /dev/null;
+worker_processes 1; daemon off; pid {folder}/{name}.pid; error_log /dev/null;
 events {{ worker_connections 4096; }}
 http {{
-    access_log off; keepalive_requests 1000000000; sendfile on; tcp_nopush on; gzip_static on; server_tokens off;
+    access_log off; keepalive_requests 1000000000; {sending} gzip_static on; server_tokens off;
     client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
     uwsgi_temp_path {folder}; scgi_temp_path {folder};
     open_file_cache max=10 inactive=1h;
@@ -108,7 +109,8 @@ class Field:
         well_known.mkdir(parents=True)
         (well_known / "jwks.json").write_bytes(body)
         (well_known / "jwks.json.gz").write_bytes(gzip.compress(body, mtime=0))
-        for name, field in (("200", b""), ("304", b'If-None-Match: "%b"\r\n' % server.etag().strip('"').encode())):
+        unchanged = b"If-None-Match: " + server.etag().encode() + b"\r\n"
+        for name, field in (("200", b""), ("304", unchanged), ("close", b"Connection: close\r\n")):
             with socket.create_connection(("127.0.0.1", server.port)) as connection:
                 connection.sendall(b"GET " + PATH.encode() + b" HTTP/1.1\r\nHost: a\r\n" + field + b"\r\n")
                 time.sleep(0.2)
@@ -119,15 +121,17 @@ class Field:
     def command(self, name: str, port: int) -> list[str]:
         """Tell how to start a server."""
         body = str(self._folder / "www" / ".well-known" / "jwks.json")
-        if name == "nginx":
-            config = self._folder / "nginx.conf"
-            config.write_text(_NGINX.format(folder=self._folder, port=port))
+        config = self._folder / f"{name}.conf"
+        if name.startswith("nginx"):
+            sending = "sendfile on; tcp_nopush on;" if name == "nginx" else "sendfile off;"
+            config.write_text(_NGINX.format(folder=self._folder, name=name, port=port, sending=sending))
         return {
             "ours": [sys.executable, "-m", "jwks_server", "serve", str(self.keys), "--bind", f"127.0.0.1:{port}"],
-            "nginx": ["nginx", "-c", str(self._folder / "nginx.conf")],
+            "nginx": ["nginx", "-c", str(config)],
+            "nginx-tuned": ["nginx", "-c", str(config)],
             "go": [str(self._folder / "peer"), f"127.0.0.1:{port}", body, body + ".gz"],
             "aiohttp": [sys.executable, str(HERE / "plain.py"), str(port), body, body + ".gz"],
-            "floor": [str(self._folder / "floor"), str(port), str(self._folder / "200"), str(self._folder / "304")],
+            "floor": [str(self._folder / one) for one in ("floor", "200", "304", "close")] + [str(port)],
         }[name]
 
 
@@ -153,7 +157,7 @@ def running(where: Field, name: str) -> Iterator[Server]:
     try:
         _wait(port)
         pids = [process.pid]
-        if name == "nginx":
+        if name.startswith("nginx"):
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
             pids = [int(child) for child in children]
         yield Server(name, port, tuple(pids))
