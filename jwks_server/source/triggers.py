@@ -7,7 +7,6 @@ from enum import StrEnum
 class Trigger(StrEnum):
     """Why a reload happens; none of them says what changed, only a scan does."""
 
-    START = "start"
     EVENT = "event"
     PERIOD = "period"
     SCHEDULE = "schedule"

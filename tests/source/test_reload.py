@@ -67,7 +67,7 @@ async def test_one_reload_at_a_time_and_one_more(tmp_path: Path) -> None:
     running = asyncio.create_task(
         Reloader(Directory(tmp_path, ["*.pem"]), Policy(), catalog, render, timing=Timing()).run(triggers)
     )
-    triggers.put(Trigger.START)
+    triggers.put(Trigger.PERIOD)
     await started.wait()
     for number in range(5):
         (tmp_path / f"b{number}.pem").write_bytes(public_pem(key("P-256", number)))
