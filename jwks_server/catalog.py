@@ -1,6 +1,8 @@
-"""The key registry: the current key set and its finished replies. The one mutable object."""
+"""The key registry: the current key set of each issuer, and what is answered. The one mutable object."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from jwks_server.keys.keyset import KeySet
@@ -10,23 +12,49 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Entry(Generic[R]):
-    """A key set, how long a cache may keep it in seconds, and the replies that were rendered from both."""
+    """What an issuer publishes.
+
+    Attributes:
+        keyset: Its keys.
+        max_age: How long a cache may keep them, in seconds.
+        pages: The finished replies that were rendered from both, by URL path.
+    """
 
     keyset: KeySet
     max_age: int
-    replies: R
+    pages: Mapping[str, R]
+
+
+@dataclass(frozen=True, slots=True)
+class Edition(Generic[R]):
+    """All that is served at one moment.
+
+    Attributes:
+        entries: By the issuer's path: ``/`` for the key directory itself.
+        pages: Every issuer's pages, by URL path.
+    """
+
+    entries: Mapping[str, Entry[R]] = field(default_factory=lambda: MappingProxyType({}))
+    pages: Mapping[str, R] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class Catalog(Generic[R]):
     """What is served now. ``current`` is replaced as a whole, so a reader never sees half a set.
 
     Attributes:
-        current: None until the first set is published.
+        current: Without any entry until the first set is published.
     """
 
     def __init__(self) -> None:
-        self.current: Entry[R] | None = None
+        self.current: Edition[R] = Edition()
 
-    def publish(self, entry: Entry[R]) -> None:
-        """Make a complete set the current one."""
-        self.current = entry
+    def publish(self, changes: Mapping[str, Entry[R] | None]) -> None:
+        """Make complete sets the current ones, all at once.
+
+        Args:
+            changes: Entries by their issuer's path; None for an issuer that is gone.
+        """
+        entries = {**self.current.entries, **changes}
+        kept = {path: entry for path, entry in entries.items() if entry}
+        pages = {path: page for entry in kept.values() for path, page in entry.pages.items()}
+        self.current = Edition(MappingProxyType(kept), MappingProxyType(pages))

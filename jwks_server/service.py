@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 
 import aiohttp.http_parser
@@ -12,6 +12,7 @@ import structlog
 from jwks_server.catalog import Catalog
 from jwks_server.config import Loop, Settings
 from jwks_server.errors import ListenError, ParserMissing, TaskDied
+from jwks_server.keys.keyset import KeySet
 from jwks_server.serving import listeners, public
 from jwks_server.serving.memory import Memory
 from jwks_server.serving.representation import Representation, render
@@ -52,11 +53,15 @@ async def serve(settings: Settings) -> None:
         passphrase=settings.passphrase,
         passphrase_file=settings.passphrase_file,
     )
+
+    def pages(keyset: KeySet, max_age: int) -> Mapping[str, Representation]:
+        return {settings.path: render(keyset, max_age, settings.media_type)}
+
     reloader = Reloader(
         directory,
         settings.policy,
         catalog,
-        partial(render, media_type=settings.media_type),
+        pages,
         timing=settings.timing,
         state=StateFile(settings.state) if settings.state else None,
     )

@@ -4,11 +4,11 @@ It knows next to nothing of HTTP. It learns pairs of request and reply bytes fro
 work, so what they mean is written in one place. What keeps it true:
 
 1. A pair is learned only from a request that came at a message boundary as one head without a body, and that the
-   application answered from the catalog's current entry.
+   application answered from the catalog's current edition.
 2. The memory is asked only at a message boundary, while aiohttp has nothing left to answer: a reply never overtakes
    another. Heads are counted as they go in, answers as they come out. Where the count can't be trusted (a body, a
    line end that isn't CRLF, a reply that closes) the connection stays with aiohttp for good.
-3. The memory belongs to one entry of the catalog: asked after a publication, it knows nothing from before it.
+3. The memory belongs to one edition of the catalog: asked after a publication, it knows nothing from before it.
 4. Fields that no handler reads don't count, in a request of plain printable lines; every other byte does.
 5. Of a reply only the value of Date is written anew, each second.
 """
@@ -134,7 +134,7 @@ class FastPath(asyncio.Protocol):
             return
         self._open -= 1
         if self._learning and not answer.had_body:
-            self._memory.learn(self._learning, written, answer.entry, closes=answer.closes)
+            self._memory.learn(self._learning, written, answer.edition, closes=answer.closes)
         self._learning = b""
         if answer.had_body or answer.closes or self._open < 0:
             self._distrust()

@@ -1,10 +1,10 @@
-"""What was answered before: the bytes of requests -> the bytes of their replies, for one entry of the catalog."""
+"""What was answered before: the bytes of requests -> the bytes of their replies, for one edition of the catalog."""
 
 import re
 import time
 from email.utils import formatdate
 
-from jwks_server.catalog import Catalog, Entry
+from jwks_server.catalog import Catalog, Edition
 from jwks_server.serving.representation import Representation
 
 _MAX_ENTRIES = 1024
@@ -58,22 +58,22 @@ class Reply:
 
 
 class Memory:
-    """Replies to requests, for as long as the catalog's entry is the same.
+    """Replies to requests, for as long as the catalog's edition is the same.
 
     Args:
-        catalog: What is served now; once it is another entry all is forgotten.
+        catalog: What is served now; once it is another edition all is forgotten.
     """
 
     def __init__(self, catalog: Catalog[Representation]) -> None:
         self._catalog = catalog
-        self._entry: Entry[Representation] | None = None
+        self._edition: Edition[Representation] | None = None
         self._replies: dict[bytes, Reply] = {}
         self._bytes = 0
         self._keys: dict[bytes, bytes] = {}
 
     def recall(self, request: bytes) -> Reply | None:
         """Find the reply to a request."""
-        if self._entry is not self._catalog.current:
+        if self._edition is not self._catalog.current:
             self._forget()
         return self._replies.get(self._keys.get(request) or self._key_of(request))
 
@@ -86,12 +86,14 @@ class Memory:
             self._keys[request] = key
         return key
 
-    def learn(self, request: bytes, reply: bytes, answered_from: Entry[Representation] | None, *, closes: bool) -> None:
-        """Remember a reply that was made from the current entry; any other is none of ours."""
-        if self._entry is not self._catalog.current:
+    def learn(
+        self, request: bytes, reply: bytes, answered_from: Edition[Representation] | None, *, closes: bool
+    ) -> None:
+        """Remember a reply that was made from the current edition; any other is none of ours."""
+        if self._edition is not self._catalog.current:
             self._forget()
         dates = _DATE.findall(reply)
-        if answered_from is None or answered_from is not self._entry or len(dates) != 1:
+        if answered_from is None or answered_from is not self._edition or len(dates) != 1:
             return
         key = key_of(request)
         size = len(key) + len(reply)
@@ -102,7 +104,7 @@ class Memory:
         self._bytes += size
 
     def _forget(self) -> None:
-        self._entry = self._catalog.current
+        self._edition = self._catalog.current
         self._replies.clear()
         self._bytes = 0
 

@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMethod
 
-from jwks_server.catalog import Entry
+from jwks_server.catalog import Edition
 from jwks_server.errors import BadRequest, MethodNotAllowed
 from jwks_server.serving.reply import ALLOW, Reply, problem
 from jwks_server.serving.representation import Representation
@@ -28,12 +28,12 @@ class Answered:
     """An answer that has been written.
 
     Attributes:
-        entry: What it was made from, if it was made from the catalog.
+        edition: What it was made from, if it was made from the catalog.
         had_body: Whether the request had a body.
         closes: Whether the connection ends with it.
     """
 
-    entry: Entry[Representation] | None
+    edition: Edition[Representation] | None
     had_body: bool
     closes: bool
 
@@ -46,10 +46,10 @@ class Protocol(web.RequestHandler):
         answered: Called after each answer has been written.
 
     Attributes:
-        entry: What the handler makes the answer in progress from; set by the handler.
+        edition: What the handler makes the answer in progress from; set by the handler.
     """
 
-    __slots__ = ("_tell", "entry")
+    __slots__ = ("_tell", "edition")
 
     def __init__(self, server: web.Server, answered: Callable[[Answered], None] | None = None) -> None:
         # A compressed body is never looked at: inflating one would hold the event loop.
@@ -62,16 +62,16 @@ class Protocol(web.RequestHandler):
             lingering_time=_BODY_SECONDS,
         )
         self._tell = answered
-        self.entry: Entry[Representation] | None = None
+        self.edition: Edition[Representation] | None = None
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Write an answer, and tell."""
         finished = await super().finish_response(request, resp, start_time)
-        entry, self.entry = self.entry, None
+        edition, self.edition = self.edition, None
         if self._tell:
-            self._tell(Answered(entry, request.body_exists, not finished[0].keep_alive))
+            self._tell(Answered(edition, request.body_exists, not finished[0].keep_alive))
         return finished
 
     def handle_error(

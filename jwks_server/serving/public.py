@@ -41,13 +41,13 @@ def application(catalog: Catalog[Representation], path: str) -> web.Application:
     async def jwks(request: web.Request) -> Reply:
         match request.method:
             case "GET" | "HEAD":
-                reply = _get_jwks(request, catalog)
+                reply = _get_jwks(request, catalog, path)
             case "OPTIONS":
                 reply = Reply(status=204, headers=_PREFLIGHT)
             case _:
                 raise MethodNotAllowed(f"Only {ALLOW} are answered here.")
         if isinstance(request.protocol, Protocol):
-            request.protocol.entry = catalog.current
+            request.protocol.edition = catalog.current
         return reply
 
     app = web.Application(middlewares=[_no_upgrade, _problems])
@@ -64,11 +64,12 @@ async def _ignore_expectation(_request: web.Request) -> None:
     """Answer at once: no body is wanted, so a client need not go on with one (RFC 9110 section 10.1.1)."""
 
 
-def _get_jwks(request: web.Request, catalog: Catalog[Representation]) -> Reply:
-    if catalog.current is None:
+def _get_jwks(request: web.Request, catalog: Catalog[Representation], path: str) -> Reply:
+    page = catalog.current.pages.get(path)
+    if page is None:
         raise NoKeySet("No key set has been loaded yet; try again.")
     headers = request.headers
-    variant = negotiation.choose(catalog.current.replies.variants, headers.getall("Accept-Encoding", []))
+    variant = negotiation.choose(page.variants, headers.getall("Accept-Encoding", []))
     if variant is None:
         raise NotAcceptable("Accept-Encoding rules out identity, gzip and br; allow one of them.")
     if not negotiation.match(headers.getall("If-Match", []), variant.etag):

@@ -28,6 +28,9 @@ from jwks_server.source.triggers import Trigger, Triggers
 
 R = TypeVar("R")
 
+# The issuer whose keys are those of the directory itself.
+ROOT = "/"
+
 # How long a name that vanished is waited for: some writers delete a file before they create it anew.
 _GONE_SECONDS = 0.06
 # Certificates come near their end without anything else changing.
@@ -55,7 +58,7 @@ class Reloader(Generic[R]):
         directory: Where the key files are.
         defaults: What the operator decided, where ``jwks.toml`` says nothing.
         catalog: What is served; written here and nowhere else.
-        render: Makes the finished replies of a set and its max-age; called off the event loop.
+        render: Makes the finished replies of a set and its max-age, by URL path; called off the event loop.
         timing: How long things take.
         state: What is remembered across restarts.
         clock: Seconds since the epoch.
@@ -69,7 +72,7 @@ class Reloader(Generic[R]):
         directory: Directory,
         defaults: Policy,
         catalog: Catalog[R],
-        render: Callable[[KeySet, int], R],
+        render: Callable[[KeySet, int], Mapping[str, R]],
         *,
         timing: Timing,
         state: StateFile | None = None,
@@ -119,13 +122,15 @@ class Reloader(Generic[R]):
         loaded = await in_thread(partial(self._load, everything=Trigger.SIGHUP in triggers))
         changes = loaded.changes
         if loaded.entry:
-            self._catalog.publish(loaded.entry)
+            self._catalog.publish({ROOT: loaded.entry})
             changes += await in_thread(partial(self._lint, loaded.entry.keyset))  # clients don't wait for it
         for change in changes:
             getattr(_log, _LEVELS.get(change.event, "info"))(change.event, **change.fields)
         for code, fault in loaded.faults.items():
             if self._faults.get(code) != fault:
-                _log.error("reload-failed", code=code, reason=fault.message, serving=self._catalog.current is not None)
+                _log.error(
+                    "reload-failed", code=code, reason=fault.message, serving=bool(self._catalog.current.entries)
+                )
         for code in self._faults.keys() - loaded.faults.keys():
             _log.info("reload-recovered", code=code, directory=str(self._directory.path))
         self._faults = loaded.faults
@@ -176,7 +181,7 @@ class Reloader(Generic[R]):
     ) -> tuple[Entry[R] | None, tuple[Change, ...]]:
         previous = self._previous or self._remembered()
         keyset = build(files.values(), policy, previous, now, self._timing.propagation)
-        served = self._catalog.current
+        served = self._catalog.current.entries.get(ROOT)
         # With nothing served yet there is nothing to hold: what was remembered is not what the files say.
         entry = None if keyset.held and not served else self._entry(keyset, keyset.max_age(now))
         news = (
@@ -196,9 +201,9 @@ class Reloader(Generic[R]):
         return new
 
     def _entry(self, keyset: KeySet, max_age: int) -> Entry[R]:
-        served = self._catalog.current
+        served = self._catalog.current.entries.get(ROOT)
         if served and (served.max_age, served.keyset.body) == (max_age, keyset.body):
-            return Entry(keyset, max_age, served.replies)
+            return Entry(keyset, max_age, served.pages)
         return Entry(keyset, max_age, self._render(keyset, max_age))
 
     def _remembered(self) -> KeySet | None:

@@ -145,7 +145,7 @@ async def test_nothing_loaded_yet(aiohttp_client: AiohttpClient) -> None:
 
 async def test_a_fault_of_this_program(client: Client, catalog: Catalog[Any]) -> None:
     """A fault is a problem document like any other, and tells nothing of what went wrong."""
-    catalog.publish(Entry(keyset=None, max_age=0, replies="broken"))  # type: ignore[arg-type]
+    catalog.publish({"/": Entry(keyset=None, max_age=0, pages={PATH: "broken"})})  # type: ignore[arg-type]
     reply = await client.get(PATH)
     await expect_problem(reply, 500, "internal-error")
     assert "AttributeError" not in await reply.text()

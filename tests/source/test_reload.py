@@ -17,7 +17,7 @@ from jwks_server.source.triggers import Trigger, Triggers
 def reloader(path: Path, catalog: Catalog[bytes], policy: Policy | None = None) -> Reloader[bytes]:
     """Make a reloader that renders a set as its body."""
     return Reloader(
-        Directory(path, ["*.pem"]), policy or Policy(), catalog, lambda keyset, _: keyset.body, timing=Timing()
+        Directory(path, ["*.pem"]), policy or Policy(), catalog, lambda keyset, _: {"/": keyset.body}, timing=Timing()
     )
 
 
@@ -28,7 +28,7 @@ async def test_unchanged_files_publish_nothing(tmp_path: Path) -> None:
     one = reloader(tmp_path, catalog)
     await one.reload()
     entry = catalog.current
-    assert entry is not None
+    assert entry.entries
     await one.reload()
     assert catalog.current is entry
 
@@ -56,11 +56,11 @@ async def test_one_reload_at_a_time_and_one_more(tmp_path: Path) -> None:
     started, go_on = asyncio.Event(), asyncio.Event()
     rendered = []
 
-    def render(keyset: KeySet, _max_age: int) -> bytes:
+    def render(keyset: KeySet, _max_age: int) -> dict[str, bytes]:
         rendered.append(keyset)
         loop.call_soon_threadsafe(started.set)
         asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result()
-        return keyset.body
+        return {"/": keyset.body}
 
     catalog = Catalog[bytes]()
     triggers = Triggers()
@@ -75,7 +75,7 @@ async def test_one_reload_at_a_time_and_one_more(tmp_path: Path) -> None:
     started.clear()
     go_on.set()
     await started.wait()
-    while catalog.current is None or len(catalog.current.keyset.keys) < 6:
+    while len(catalog.current.entries["/"].keyset.keys if catalog.current.entries else ()) < 6:
         await asyncio.sleep(0)
     running.cancel()
     assert len(rendered) == 2
