@@ -1,0 +1,102 @@
+"""The head of a request: what aiohttp is lax about, refused before it sees it (RFC 9110, RFC 9112)."""
+
+import re
+from ipaddress import IPv6Address
+
+from jwks_server.errors import BadRequest, HeadTooLarge, Problem, VersionUnsupported
+
+END = b"\r\n\r\n"
+
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+# A target has neither a fragment nor anything beyond printable ASCII (RFC 3986).
+_LINE = _TOKEN + rb" [\x21\x22\x24-\x7e]+ HTTP/1\.[01]\r\n"
+_FIELD = _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*\r\n"
+_WELL_FORMED = re.compile(_LINE + b"(?:" + _FIELD + b")*\r\n")
+_REQUEST_LINE = re.compile(_LINE)
+_FIELDS = re.compile(b"(?:" + _FIELD + b")*\r\n")
+_OTHER_VERSION = re.compile(_TOKEN + rb" [\x21\x22\x24-\x7e]+ HTTP/[0-9](?:\.[0-9])?\r\n")
+_NOTED = re.compile(rb"\r\n(Host|Content-Length|Transfer-Encoding|Upgrade):[ \t]*([^\r]*)", re.IGNORECASE)
+_AUTHORITY = re.compile(
+    rb"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(?::(?P<port>[0-9]{0,5}))?"
+)
+_MAX_PORT = 65535
+_HOPELESS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")
+
+
+def hopeless(begun: bytes) -> bool:
+    """Tell whether a head that begins so can't be one, so that there is no point in waiting for its end."""
+    return bool(_HOPELESS.search(begun))
+
+
+def ends_connection(head: bytes, max_fields: int) -> bool:
+    """Tell whether a request must be its connection's last: what follows it may be no request of HTTP/1.1.
+
+    That is so where it has a body, which nobody here reads, or asks for another protocol.
+
+    Args:
+        head: A whole head, with its empty line.
+        max_fields: How many fields it may have.
+
+    Raises:
+        Problem: It is no request that HTTP/1.1 allows.
+    """
+    if head.count(b"\r\n") - 2 > max_fields:
+        raise HeadTooLarge(f"A request has at most {max_fields} header fields here; send fewer.")
+    if not _WELL_FORMED.fullmatch(head):
+        raise _malformed(head)
+    old = head[head.index(b"\r\n") - 1] == ord("0")
+    hosts, lengths, codings, last = [], [], [], head.startswith(b"CONNECT ")
+    for name, value in _NOTED.findall(head):
+        match name.lower():
+            case b"host":
+                hosts.append(value)
+            case b"content-length":
+                lengths.append(value.rstrip(b" \t"))
+            case b"transfer-encoding":
+                codings.append(value)
+            case _:
+                last = True
+    _check_host(hosts, needed=not old)
+    _check_framing(lengths, codings, old=old)
+    return last or bool(codings) or (bool(lengths) and int(lengths[0]) > 0)
+
+
+def _malformed(head: bytes) -> Problem:
+    if found := _REQUEST_LINE.match(head):
+        if _FIELDS.fullmatch(head, found.end()):
+            raise AssertionError("a head of a good line and good fields is well formed")
+        return BadRequest("A header field is not NAME: VALUE on one line of plain characters.", "field")
+    if _OTHER_VERSION.match(head):
+        return VersionUnsupported("HTTP/1.1 and HTTP/1.0 are spoken here; use one of them.")
+    return BadRequest(
+        "The request line is not METHOD TARGET HTTP/1.1 with a target as RFC 9112 has it.", "request-line"
+    )
+
+
+def _check_host(values: list[bytes], *, needed: bool) -> None:
+    """Insist on one Host field, with an authority in it (RFC 9112 section 3.2)."""
+    if len(values) > 1 or (needed and not values):
+        raise BadRequest("A request of HTTP/1.1 has exactly one Host field.", "host")
+    for value in values:
+        found = _AUTHORITY.fullmatch(value.rstrip(b" \t"))
+        if not found or int(found["port"] or 0) > _MAX_PORT or not _is_address(found["v6"]):
+            raise BadRequest("The Host field is not HOST or HOST:PORT.", "host")
+
+
+def _is_address(text: bytes | None) -> bool:
+    try:
+        return text is None or bool(IPv6Address(text.decode("ascii")))
+    except ValueError:
+        return False
+
+
+def _check_framing(lengths: list[bytes], codings: list[bytes], *, old: bool) -> None:
+    """Refuse what two readers could take for two different bodies (RFC 9112 section 6)."""
+    if codings and old:
+        raise BadRequest("Transfer-Encoding is not for HTTP/1.0.", "transfer-encoding")
+    if codings and lengths:
+        raise BadRequest("A request has Content-Length or Transfer-Encoding, not both.", "transfer-encoding")
+    if codings and [one.strip(b" \t").lower() for one in codings] != [b"chunked"]:
+        raise BadRequest("The only Transfer-Encoding here is chunked.", "transfer-encoding")
+    if len(lengths) > 1 or not all(one.isdigit() for one in lengths):
+        raise BadRequest("Content-Length is one decimal number.", "content-length")
