@@ -72,7 +72,7 @@ async def serve(settings: Settings) -> None:
             asyncio.TaskGroup() as tasks,
             prepared(app, settings.limits, traffic, memory=memory, log_access=log_access) as front,
             prepared(
-                admin.application(State(catalog, reloads, traffic, front, memory.count if memory else _nothing)),
+                admin.application(State(catalog, reloads, front)),
                 replace(settings.limits, max_connections=_ADMIN_CONNECTIONS),
                 Traffic(),
             ) as admin_front,
@@ -125,10 +125,6 @@ def _reloader(
     return Reloader(
         directory, settings.policy, catalog, pages, timing=settings.timing, state=state, reloads=reloads, done=reloaded
     )
-
-
-def _nothing() -> None:
-    """Count nothing."""
 
 
 def _handle_signals(stop: asyncio.Event, triggers: Triggers) -> None:

@@ -79,7 +79,7 @@ def test_flag_is_named() -> None:
 
 
 def test_handed_down() -> None:
-    """systemd's sockets are listed by number with their names, for the process that they are meant for."""
+    """Systemd's sockets are listed by number with their names, for the process that they are meant for."""
     environment = {"LISTEN_PID": "7", "LISTEN_FDS": "3", "LISTEN_FDNAMES": "public:admin"}
     assert handed_down(environment, 7) == (
         ("public", Descriptor(3)),

@@ -125,6 +125,11 @@ class Front:
         if self._memory and not self.draining:
             self._memory.learn(request, reply, answer)
 
+    def count(self) -> None:
+        """Bring the traffic up to date with what was answered from memory."""
+        if self._memory:
+            self._memory.count()
+
     def note_refusal(self, peer: str, problem: Problem) -> None:
         """Count a request that is none, and log one now and then."""
         reason = problem.reason if isinstance(problem, BadRequest) else problem.code

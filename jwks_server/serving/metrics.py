@@ -44,7 +44,7 @@ class _Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         state = self._state
-        state.count()
+        state.front.count()
         keysets = {issuer: entry.keyset for issuer, entry in state.catalog.current.entries.items()}
         yield _gauge(
             "build_info",
@@ -56,7 +56,7 @@ class _Metrics(Collector):
         yield _gauge("draining", "Whether SIGTERM has come.", (), {(): state.front.draining})
         yield from _of_keys(keysets)
         yield from _of_reloads(state.reloads)
-        yield from _of_traffic(state.traffic, len(state.front))
+        yield from _of_traffic(state.front.traffic, len(state.front))
 
 
 def _of_keys(keysets: Mapping[str, KeySet]) -> Iterator[Metric]:

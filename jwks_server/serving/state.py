@@ -1,13 +1,12 @@
 """What there is to tell of the program at one moment, as JSON for people and scripts."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from jwks_server import __version__
 from jwks_server.catalog import Catalog
-from jwks_server.counts import Reloads, Traffic
+from jwks_server.counts import Reloads
 from jwks_server.keys.changes import utc
 from jwks_server.keys.keyset import Key, KeySet, Verdict
 from jwks_server.serving.front import Front
@@ -21,17 +20,13 @@ class State:
     Attributes:
         catalog: What is served.
         reloads: What became of the looks at the directory.
-        traffic: What the public listener's clients did.
-        front: The public listener's connections.
-        count: Brings the traffic up to date.
+        front: The public listener's connections, and what their clients did.
         started: When the program began, in seconds since the epoch.
     """
 
     catalog: Catalog[Representation]
     reloads: Reloads
-    traffic: Traffic
     front: Front
-    count: Callable[[], None]
     started: float = field(default_factory=time.time)
 
     def unready(self) -> str:
