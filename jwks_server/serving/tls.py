@@ -4,7 +4,7 @@ import asyncio
 import os
 import ssl
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import structlog
 
@@ -101,6 +101,7 @@ class Handshake(asyncio.Protocol):
         self._certificate = certificate
         self._transport: asyncio.Transport | None = None
         self.since = front.time
+        self._early = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, unless there is no room."""
@@ -108,8 +109,20 @@ class Handshake(asyncio.Protocol):
         if not self.welcome:
             self._transport.abort()
             return
-        self._transport.pause_reading()  # the client's first bytes are for TLS to read
         self._shaking = asyncio.create_task(self._shake(self._transport), name="handshake")
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what comes before TLS is there to read it."""
+        self._early += data
+
+    def _give_early(self, transport: asyncio.Transport) -> None:
+        """Hand it over; a protocol that isn't connected yet keeps it."""
+        reader: Any = transport.get_protocol()
+        while self._early and reader is not self:
+            buffer = memoryview(reader.get_buffer(len(self._early)))[: len(self._early)]
+            buffer[:] = self._early[: len(buffer)]
+            self._early = self._early[len(buffer) :]
+            reader.buffer_updated(len(buffer))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
@@ -117,9 +130,10 @@ class Handshake(asyncio.Protocol):
         self._front.forget(self)
 
     async def _shake(self, transport: asyncio.Transport) -> None:
-        connection = FastPath(self._front)
+        connection, loop = FastPath(self._front), asyncio.get_running_loop()
+        loop.call_soon(self._give_early, transport)  # start_tls puts its protocol in place before this runs
         try:
-            secure = await asyncio.get_running_loop().start_tls(
+            secure = await loop.start_tls(
                 transport,
                 connection,
                 self._certificate.context,
