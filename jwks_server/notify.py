@@ -38,7 +38,9 @@ def _send(text: str) -> None:
     path = os.environ.get("NOTIFY_SOCKET", "")
     if not path:
         return
-    # A path that starts with @ is in the abstract namespace. A manager that doesn't listen is no reason to fail.
-    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+    # A path that starts with @ is in the abstract namespace. A manager that doesn't listen, or not now, is no reason to
+    # fail or to wait.
+    kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+    with suppress(OSError), socket.socket(socket.AF_UNIX, kind) as channel:
         channel.connect("\0" + path[1:] if path.startswith("@") else path)
         channel.send(text.encode("utf-8"))

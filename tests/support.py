@@ -162,7 +162,9 @@ class Running:
 
 
 @asynccontextmanager
-async def serving(directory: Path | str, *flags: str, through: Sequence[str] = ()) -> AsyncIterator[Running]:
+async def serving(
+    directory: Path | str, *flags: str, through: Sequence[str] = (), pass_fds: Sequence[int] = (), **environment: str
+) -> AsyncIterator[Running]:
     """Run ``jwks-server serve`` on a free port, through another command if one is given; end it if the test hasn't."""
     process = await asyncio.create_subprocess_exec(
         *through,
@@ -182,7 +184,8 @@ async def serving(directory: Path | str, *flags: str, through: Sequence[str] = (
         ),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONWARNINGS": "error"},
+        env={**os.environ, "PYTHONWARNINGS": "error", **environment},
+        pass_fds=pass_fds,
     )
     running = Running(process)
     try:
