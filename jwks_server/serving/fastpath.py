@@ -66,8 +66,8 @@ class FastPath(asyncio.Protocol):
     _scheduled = False  # the next burst of requests
     _thrown_away = 0
     _unsent = 0
-    _begun = False  # over TLS the first bytes can come before the connection is said to be made
-    _transport: asyncio.Transport
+    # Over TLS the first bytes can come before the connection is said to be made.
+    _transport = cast("asyncio.Transport", None)
 
     def __init__(self, front: "Front") -> None:
         self._front = front
@@ -76,7 +76,6 @@ class FastPath(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, unless there is no room."""
         self._transport = cast("asyncio.Transport", transport)
-        self._begun = True
         if not self.welcome:
             self._transport.abort()
         elif self._pending:
@@ -95,17 +94,18 @@ class FastPath(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Answer from memory, or let aiohttp answer."""
         if self._ready:
-            reply = self._front.recall(data)
+            front = self._front
+            reply = front.recall(data)
             if reply is not None:
                 reply.hits += 1
                 self._transport.write(reply.at(now()))
-                self.since = self._front.time
+                self.since = front.time
                 if reply.closes:
                     self._transport.close()
                 elif self.fresh:
-                    self._front.settle(self)
-                if self._front.log_access:
-                    self._front.log_access(self.peer, data, reply.answer.status, reply.answer.size, "fast")
+                    front.settle(self)
+                if front.log_access:
+                    front.log_access(self.peer, data, reply.answer.status, reply.answer.size, "fast")
                 return
         self._take(data)
 
@@ -120,7 +120,7 @@ class FastPath(asyncio.Protocol):
             self._pending, self._at, self.since = data, 0, self._front.time
         else:
             self._pending, self._at = self._pending[self._at :] + data, 0
-        if not self._begun:
+        if not self._transport:
             return
         if self._phase is _Phase.READING and not self._scheduled:
             self._advance()
@@ -252,7 +252,7 @@ class FastPath(asyncio.Protocol):
         """Answer what has come whole, though no more will come; then close."""
         self._ended = True
         unfinished = self._phase is _Phase.ANSWERING or self._scheduled or self._choked
-        return unfinished and self._begun and not self._transport.get_extra_info("sslcontext")
+        return bool(unfinished and self._transport) and not self._transport.get_extra_info("sslcontext")
 
     def pause_writing(self) -> None:
         """Read no more requests from a client that doesn't read their replies."""
@@ -284,18 +284,18 @@ class FastPath(asyncio.Protocol):
     @property
     def evictable(self) -> bool:
         """Whether it may be closed for another's sake: never with an answer in progress."""
-        if not self._begun or self._phase is _Phase.ANSWERING or self._scheduled:
+        if not self._transport or self._phase is _Phase.ANSWERING or self._scheduled:
             return False
         return not self._transport.get_write_buffer_size()
 
     def close(self) -> None:
         """Close at once, whatever is in progress."""
-        if self._begun:
+        if self._transport:
             self._transport.abort()
 
     def expire(self) -> None:
         """Close, if this has taken too long."""
-        if not self._begun:
+        if not self._transport:
             return
         limits, waited = self._front.limits, self._front.time - self.since
         if self._choked or self._transport.is_closing():

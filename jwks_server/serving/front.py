@@ -117,7 +117,7 @@ class Front:
         """Take note of a connection's end."""
         self._fresh.pop(connection, None)
         self._kept.pop(connection, None)
-        if not self._fresh and not self._kept:
+        if self.finishing and not len(self):
             self._empty.set()
 
     def learn(self, request: bytes, reply: bytes, answer: Answered) -> None:

@@ -126,7 +126,17 @@ class Field:
             sending = "sendfile on; tcp_nopush on;" if name == "nginx" else "sendfile off;"
             config.write_text(_NGINX.format(folder=self._folder, name=name, port=port, sending=sending))
         return {
-            "ours": [sys.executable, "-m", "jwks_server", "serve", str(self.keys), "--bind", f"127.0.0.1:{port}"],
+            "ours": [
+                sys.executable,
+                "-m",
+                "jwks_server",
+                "serve",
+                str(self.keys),
+                "--bind",
+                f"127.0.0.1:{port}",
+                "--admin-bind",
+                "off",
+            ],
             "nginx": ["nginx", "-c", str(config)],
             "nginx-tuned": ["nginx", "-c", str(config)],
             "go": [str(self._folder / "peer"), f"127.0.0.1:{port}", body, body + ".gz"],
