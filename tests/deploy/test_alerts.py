@@ -83,7 +83,6 @@ CASES = {
             "jwks_server_ready": 0,
             "jwks_server_draining": 0,
             "jwks_server_last_reload_successful": 0,
-            "jwks_server_last_reload_success_timestamp_seconds": 0,
         },
         {1: QUIET, 3: {"JwksNoKeys"}, 90: {"JwksNoKeys", "JwksReloadFailing"}},
     ),

@@ -1,6 +1,7 @@
 """The chart: lint, the same objects as Kustomize's, and values that can't be misspelt."""
 
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -154,3 +155,10 @@ def test_chart_is_this_version() -> None:
     with helm.Chart.load(CHART) as chart:
         assert (chart.metadata["version"], chart.metadata["appVersion"]) == (__version__, __version__)
     assert container(charted())["image"] == f"jwks-server:{__version__}"
+
+
+def test_packaged_chart_is_whole(tmp_path: Path) -> None:
+    """The archive renders what the folder does: it carries the rules, which in the folder are a link."""
+    archive = helm.package(CHART, destination=tmp_path)
+    values = {"monitoring": {"enabled": True}}
+    assert by_name(charted(values, chart=Path(archive))) == by_name(charted(values))
