@@ -94,6 +94,12 @@ def test_settings_reach_the_server_as_written() -> None:
     assert the(objects, "Deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 35
 
 
+def test_listeners_can_be_ipv6() -> None:
+    """One value moves both listeners to the other family."""
+    found = variables(charted({"address": "[::]"}))
+    assert (found["JWKS_SERVER_BIND"], found["JWKS_SERVER_ADMIN_BIND"]) == ("[::]:8080", "[::]:8081")
+
+
 def test_parts_can_be_turned_off() -> None:
     """What a cluster doesn't have can be left out, and then the number of pods is the chart's."""
     off = {name: {"enabled": False} for name in ("autoscaling", "podDisruptionBudget", "networkPolicy")}
@@ -118,6 +124,7 @@ def test_keys_can_come_from_another_volume() -> None:
         ({"config": {"max-age": 60}}, "max-age"),
         ({"config": {"DRAIN": "5s"}}, "/config/DRAIN"),
         ({"keys": {"secretName": "Not A Name"}}, "/keys/secretName"),
+        ({"address": "localhost"}, "/address"),
         ({"monitoring": {"enabled": "yes"}}, "/monitoring/enabled"),
         ({"gateway": {"parentRefs": []}}, "/gateway/parentRefs"),
     ],
