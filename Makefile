@@ -29,7 +29,7 @@ wheel-test: $(VENV)/dev
 	rm -rf $(WHEEL_CHECK) dist
 	$(BIN)/python -m build --wheel --outdir dist
 	mkdir -p $(WHEEL_CHECK)
-	cp -R tests sample_keys deploy README.md CHANGELOG.md pyproject.toml $(WHEEL_CHECK)
+	cp -R tests sample_keys deploy docs README.md CHANGELOG.md pyproject.toml $(WHEEL_CHECK)
 	$(PYTHON) -m venv $(WHEEL_CHECK)/.venv
 	$(WHEEL_CHECK)/.venv/bin/pip install --quiet "$$(ls dist/*.whl)[test]"
 	cd $(WHEEL_CHECK) && .venv/bin/python -m pytest
