@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WHEEL_CHECK := build/wheel-check
 
-.PHONY: run test check lint types layers wheel-test bench clean
+.PHONY: run test check lint types layers wheel-test conformance bench clean
 
 run: $(VENV)/run
 	$(BIN)/jwks-server serve sample_keys
@@ -38,6 +38,12 @@ $(VENV)/run $(VENV)/test $(VENV)/dev: $(VENV)/%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable ".$(if $(filter-out run,$*),[$*])"
 	touch $@
+
+# REDbot and schemathesis need other versions of some libraries than we do, so they live apart.
+conformance: $(VENV)/test
+	$(PYTHON) -m venv build/conformance
+	build/conformance/bin/pip install --quiet redbot schemathesis
+	$(BIN)/python tests/conformance.py build/conformance/bin
 
 # Beside nginx, Go, plain aiohttp and a C floor: needs Debian's nginx, wrk, golang-go and gcc, and says so.
 bench: $(VENV)/dev

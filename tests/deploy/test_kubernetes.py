@@ -3,12 +3,13 @@
 import functools
 from pathlib import Path
 
-import kubernetes_validate
 import pytest
 from manifests import COMPONENTS, DEPLOY, Object, container, kustomize, kustomized, the, variables, walk
 
 from jwks_server import __version__
 from jwks_server.cli import cli
+
+kubernetes_validate = pytest.importorskip("kubernetes_validate", reason="install the extra deploy")
 
 CUSTOM = {"Certificate", "HTTPRoute", "PrometheusRule", "ServiceMonitor"}
 OLDEST_KUBERNETES = "1.31"
