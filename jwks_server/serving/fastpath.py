@@ -107,6 +107,9 @@ class FastPath(asyncio.Protocol):
                 if front.log_access:
                     front.log_access(self.peer, data, reply.answer.status, reply.answer.size, "fast")
                 return
+            if head.is_one(data) and len(data) <= front.limits.max_head:
+                self._ask(data)
+                return
         self._take(data)
 
     def _take(self, data: bytes) -> None:

@@ -1,5 +1,6 @@
 """The head of a request: what aiohttp is lax about, refused before it sees it (RFC 9110, RFC 9112)."""
 
+import functools
 import re
 from ipaddress import IPv6Address
 
@@ -21,6 +22,11 @@ _AUTHORITY = re.compile(
 )
 _MAX_PORT = 65535
 _HOPELESS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")
+
+
+def is_one(data: bytes) -> bool:
+    """Tell whether these bytes are one whole head, as they mostly are."""
+    return data.endswith(END) and data.find(END) == len(data) - len(END) and not data.startswith(b"\r\n")
 
 
 def hopeless(begun: bytes) -> bool:
@@ -78,9 +84,14 @@ def _check_host(values: list[bytes], *, needed: bool) -> None:
     if len(values) > 1 or (needed and not values):
         raise BadRequest("A request of HTTP/1.1 has exactly one Host field.", "host")
     for value in values:
-        found = _AUTHORITY.fullmatch(value.rstrip(b" \t"))
-        if not found or int(found["port"] or 0) > _MAX_PORT or not _is_address(found["v6"]):
+        if not _is_authority(value.rstrip(b" \t")):
             raise BadRequest("The Host field is not HOST or HOST:PORT.", "host")
+
+
+@functools.lru_cache(maxsize=256)
+def _is_authority(text: bytes) -> bool:
+    found = _AUTHORITY.fullmatch(text)
+    return found is not None and int(found["port"] or 0) <= _MAX_PORT and _is_address(found["v6"])
 
 
 def _is_address(text: bytes | None) -> bool:

@@ -29,11 +29,15 @@ _IGNORED = re.compile(
     ):[^\r]*""",
     re.VERBOSE | re.IGNORECASE,
 )
-_DATE = re.compile(rb"\r\nDate: ([^\r\n]+)\r\n")
+_DATE = re.compile(rb"\r\nDate: [^\r\n]+\r\n")
 
 
 class Reply:
     """A finished reply, the value of its Date written anew when the second is another one.
+
+    Args:
+        data: Its bytes, with one Date.
+        answer: What it answers with.
 
     Attributes:
         answer: What it answers with.
@@ -41,26 +45,24 @@ class Reply:
         hits: How often it was sent and not yet counted.
     """
 
-    __slots__ = ("_after", "_before", "_finished", "_second", "answer", "closes", "hits")
+    __slots__ = ("_data", "_second", "answer", "closes", "hits")
 
-    def __init__(self, before: bytes, after: bytes, answer: Answered) -> None:
+    def __init__(self, data: bytes, answer: Answered) -> None:
         self.hits = 0
         self.answer = answer
         self.closes = answer.closes
-        self._before = before
-        self._after = after
-        self._finished = b""
+        self._data = data
         self._second = -1
 
     def at(self, second: int) -> bytes:
         """Give the bytes to send in a second since the epoch."""
         if second != self._second:
             self._second = second
-            self._finished = self._before + formatdate(second, usegmt=True).encode("ascii") + self._after
-        return self._finished
+            self._data = _DATE.sub(b"\r\nDate: %b\r\n" % formatdate(second, usegmt=True).encode("ascii"), self._data, 1)
+        return self._data
 
     def __len__(self) -> int:
-        return len(self._before) + len(self._after)
+        return len(self._data)
 
 
 class Memory:
@@ -98,15 +100,13 @@ class Memory:
         """Remember a reply that was made from the current edition; any other is none of ours."""
         if self._edition is not self._catalog.current:
             self._forget()
-        dates = _DATE.findall(reply)
-        if answer.edition is None or answer.edition is not self._edition or len(dates) != 1:
+        if answer.edition is None or answer.edition is not self._edition:
             return
         key = self._keys.get(request) or key_of(request)
         size = len(key) + len(reply)
         if len(self._replies) >= _MAX_ENTRIES or self._bytes + size > _MAX_BYTES:
             self._forget()
-        before, after = reply.split(dates[0], 1)
-        self._replies[key] = Reply(before, after, answer)
+        self._replies[key] = Reply(reply, answer)
         self._bytes += size
 
     def count(self) -> None:

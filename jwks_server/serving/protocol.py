@@ -2,7 +2,6 @@
 
 import asyncio
 import typing
-from dataclasses import dataclass
 
 import structlog
 from aiohttp import web
@@ -21,8 +20,7 @@ _BAD_REQUEST = 400
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(typing.NamedTuple):
     """An answer that has been written.
 
     Attributes:
