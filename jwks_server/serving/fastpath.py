@@ -15,15 +15,14 @@ them. What keeps that true:
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from typing import TYPE_CHECKING, cast
 
 from jwks_server.counts import Way
-from jwks_server.errors import BadRequest, HeadTooLarge, Problem, RequestTimeout
+from jwks_server.errors import Problem, RequestTimeout
 from jwks_server.serving import head
 from jwks_server.serving.memory import now
-from jwks_server.serving.protocol import Answered, Protocol
+from jwks_server.serving.protocol import Answered, Protocol, Tap
 from jwks_server.serving.reply import refusal
 
 if TYPE_CHECKING:
@@ -56,9 +55,8 @@ class FastPath(asyncio.Protocol):
     _ready = False  # at a message boundary, with nothing else to do first
     _phase = _Phase.READING
     _slow: Protocol | None = None
-    _tap: "_Tap | None" = None
-    _pending = b""  # what has come and isn't answered yet,
-    _at = 0  # from here on
+    _tap: Tap | None = None
+    _heads: head.Heads | None = None  # what has come and isn't answered yet
     _head = b""  # the head that aiohttp is answering
     _last = False  # whether it must be the connection's last one
     _choked = False  # the client doesn't read
@@ -78,7 +76,7 @@ class FastPath(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         if not self.welcome:
             self._transport.abort()
-        elif self._pending:
+        elif self._heads:
             self._advance()
         else:
             self._ready = True
@@ -119,15 +117,14 @@ class FastPath(asyncio.Protocol):
             if self._thrown_away > self._front.limits.max_body:
                 self._transport.close()
             return
-        if self._at == len(self._pending):
-            self._pending, self._at, self.since = data, 0, self._front.time
-        else:
-            self._pending, self._at = self._pending[self._at :] + data, 0
+        if not self._heads:
+            self._heads, self.since = head.Heads(self._front.limits.max_head), self._front.time
+        self._heads.feed(data)
         if not self._transport:
             return
         if self._phase is _Phase.READING and not self._scheduled:
             self._advance()
-        elif len(self._pending) > self._front.limits.max_head:
+        elif len(self._heads) > self._front.limits.max_head:
             self._transport.pause_reading()
 
     def _advance(self) -> None:
@@ -136,8 +133,13 @@ class FastPath(asyncio.Protocol):
         for _ in range(_BURST):
             if self._phase is not _Phase.READING or self._choked or self._transport.is_closing():
                 return
-            request = self._next_head()
+            try:
+                request = self._heads.cut() if self._heads else None
+            except Problem as problem:
+                self._refuse(problem)
+                return
             if request is None:
+                self._await_more()
                 return
             reply = self._front.recall(request)
             if reply is None:
@@ -151,29 +153,11 @@ class FastPath(asyncio.Protocol):
             self._transport.pause_reading()
             asyncio.get_running_loop().call_soon(self._advance)
 
-    def _next_head(self) -> bytes | None:
-        """Cut the next whole head from what has come; where there is none, wait for more."""
-        pending, at = self._pending, self._at
-        while pending.startswith(b"\r\n", at):  # some clients send one too many (RFC 9112 section 2.2)
-            at += 2
-        end = pending.find(head.END, at)
-        if (end if end >= 0 else len(pending)) - at > self._front.limits.max_head - len(head.END):
-            self._refuse(HeadTooLarge(f"A request's head has at most {self._front.limits.max_head} bytes here."))
-            return None
-        if end < 0:
-            self._await_more(pending[at:])
-            return None
-        self._at = end + len(head.END)
-        return pending[at : self._at]
-
-    def _await_more(self, rest: bytes) -> None:
-        if head.hopeless(rest):
-            self._refuse(BadRequest("What was sent is no HTTP request: its lines end in CRLF.", "request-line"))
-        elif self._ended:
+    def _await_more(self) -> None:
+        if self._ended:
             self._transport.close()
         else:
-            self._pending, self._at = rest, 0
-            self._ready = not rest and not self._choked
+            self._ready = not self._heads and not self._choked
             if not self._choked:
                 self._resume_reading()
 
@@ -186,7 +170,7 @@ class FastPath(asyncio.Protocol):
             return
         self._ready, self._phase, self._head = False, _Phase.ANSWERING, request
         if self._slow is None:
-            self._tap = _Tap(self._transport, self._finish)
+            self._tap = Tap(self._transport, self._finish)
             self._slow = Protocol(self._front.server, self._front.limits, self)
             self._slow.connection_made(cast("asyncio.Transport", self._tap))
         if self._tap and not self._last:
@@ -213,11 +197,11 @@ class FastPath(asyncio.Protocol):
         self._phase = _Phase.READING
         self._replied(self._head, answer.status, answer.size, "slow", closes=answer.closes)
         if self._phase is _Phase.READING:
-            if self._at < len(self._pending) or self._ended:
+            if self._heads or self._ended:
                 self._scheduled = True
                 asyncio.get_running_loop().call_soon(self._advance)
             else:
-                self._await_more(b"")
+                self._await_more()
 
     def _replied(self, request: bytes, status: int, size: int, way: Way, *, closes: bool) -> None:
         self.since = self._front.time
@@ -241,8 +225,8 @@ class FastPath(asyncio.Protocol):
         """End the connection once what is written has gone out, without a reset where more is still coming in."""
         if self._phase is _Phase.LINGERING:
             return
-        more = self._last or self._at < len(self._pending)
-        self._ready, self._phase, self._pending, self._at = False, _Phase.LINGERING, b"", 0
+        more = self._last or bool(self._heads)
+        self._ready, self._phase, self._heads = False, _Phase.LINGERING, None
         self.since = self._front.time
         if not more or self._ended:
             self._transport.close()
@@ -318,40 +302,13 @@ class FastPath(asyncio.Protocol):
 
     def _expire_reading(self, waited: float) -> None:
         limits = self._front.limits
-        if self._pending[self._at :]:
+        if self._heads:
             if waited >= limits.head_timeout:
                 self._front.traffic.timed_out["head"] += 1
                 self._refuse(RequestTimeout(f"A request's head must be whole within {limits.head_timeout:g} s."))
         elif self._front.finishing:
             if waited >= _LAST_CALL_SECONDS:
-                self._transport.close()
+                self._finish()
         elif waited >= (limits.head_timeout if self.fresh else limits.idle_timeout):
             self._front.traffic.timed_out["idle"] += 1
-            self._transport.close()
-
-
-class _Tap:
-    """A transport that notes what aiohttp writes, while there is something to learn, and that it wants to close."""
-
-    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
-        self._transport = transport
-        self._written: list[bytes] | None = None
-        self.close = close
-
-    def begin(self) -> None:
-        self._written = []
-
-    def end(self) -> bytes:
-        written, self._written = self._written, None
-        return b"".join(written or ())
-
-    def write(self, data: bytes) -> None:
-        if self._written is not None:
-            self._written.append(bytes(data))
-        self._transport.write(data)
-
-    def writelines(self, chunks: Iterable[bytes]) -> None:
-        self.write(b"".join(chunks))
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._transport, name)
+            self._finish()

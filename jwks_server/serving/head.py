@@ -24,14 +24,48 @@ _MAX_PORT = 65535
 _HOPELESS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")
 
 
+class Heads:
+    """A connection's bytes, cut into heads.
+
+    Args:
+        max_head: The bytes that a head may have.
+    """
+
+    def __init__(self, max_head: int) -> None:
+        self._max_head = max_head
+        self._data = b""
+        self._at = 0
+
+    def __len__(self) -> int:
+        """Count the bytes that are not cut off yet."""
+        return len(self._data) - self._at
+
+    def feed(self, data: bytes) -> None:
+        """Take in what has come."""
+        self._data, self._at = self._data[self._at :] + data, 0
+
+    def cut(self) -> bytes | None:
+        """Cut off the next whole head; None where its end has yet to come.
+
+        Raises:
+            Problem: It is too large, or can't become one.
+        """
+        while self._data.startswith(b"\r\n", self._at):  # some clients send one too many (RFC 9112 section 2.2)
+            self._at += 2
+        end = self._data.find(END, self._at)
+        if (end - self._at if end >= 0 else len(self)) > self._max_head - len(END):
+            raise HeadTooLarge(f"A request's head has at most {self._max_head} bytes here.")
+        if end < 0:
+            if _HOPELESS.search(self._data, self._at):
+                raise BadRequest("What was sent is no HTTP request: its lines end in CRLF.", "request-line")
+            return None
+        begin, self._at = self._at, end + len(END)
+        return self._data[begin : self._at]
+
+
 def is_one(data: bytes) -> bool:
     """Tell whether these bytes are one whole head, as they mostly are."""
     return data.endswith(END) and data.find(END) == len(data) - len(END) and not data.startswith(b"\r\n")
-
-
-def hopeless(begun: bytes) -> bool:
-    """Tell whether a head that begins so can't be one, so that there is no point in waiting for its end."""
-    return bool(_HOPELESS.search(begun))
 
 
 def ends_connection(head: bytes, max_fields: int) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import typing
+from collections.abc import Callable, Iterable
 
 import structlog
 from aiohttp import web
@@ -47,6 +48,42 @@ class Asker(typing.Protocol):
 
     def answered(self, answer: Answered) -> None:
         """Take note that an answer has been written."""
+
+
+class Tap:
+    """A transport that notes what aiohttp writes, while there is something to learn.
+
+    Args:
+        transport: The real one.
+        close: Called where aiohttp would close it.
+    """
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self._transport = transport
+        self._written: list[bytes] | None = None
+        self.close = close
+
+    def begin(self) -> None:
+        """Take notes from now on."""
+        self._written = []
+
+    def end(self) -> bytes:
+        """Give what was noted."""
+        written, self._written = self._written, None
+        return b"".join(written or ())
+
+    def write(self, data: bytes) -> None:
+        """Write."""
+        if self._written is not None:
+            self._written.append(bytes(data))
+        self._transport.write(data)
+
+    def writelines(self, chunks: Iterable[bytes]) -> None:
+        """Write."""
+        self.write(b"".join(chunks))
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._transport, name)
 
 
 class Protocol(web.RequestHandler):

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jwks_server.errors import BadRequest, HeadTooLarge, Problem, VersionUnsupported
-from jwks_server.serving.head import ends_connection, hopeless
+from jwks_server.serving.head import Heads, ends_connection
 
 
 def head(*lines: bytes) -> bytes:
@@ -102,14 +102,49 @@ def test_any_head(line: bytes, fields: list[bytes]) -> None:
         assert ends or b"transfer-encoding" not in names
 
 
+def cut_all(heads: Heads) -> list[bytes]:
+    """Cut off every whole head."""
+    return list(iter(heads.cut, None))
+
+
+@given(st.lists(st.sampled_from([head(LINE, HOST), head(b"GET /x HTTP/1.0")]), max_size=4), st.data())
+def test_cut_anywhere(requests: list[bytes], data: st.DataObject) -> None:
+    """However a stream comes in pieces, the same heads are cut off it."""
+    stream = b"".join(requests)
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(stream)), max_size=5)))
+    heads, found = Heads(1000), []
+    for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        heads.feed(stream[start:end])
+        found += cut_all(heads)
+    assert found == requests
+    assert not heads
+
+
 @given(st.binary(max_size=30))
 def test_hopeless_or_not(begun: bytes) -> None:
-    """What is not hopeless can still become a head's bytes; what is can't, whatever follows."""
-    if hopeless(begun):
+    """What is refused before its end can't become a head, whatever follows."""
+    heads = Heads(1000)
+    heads.feed(begun)
+    try:
+        cut_all(heads)
+    except Problem:
         with pytest.raises(Problem):
-            ends_connection(begun + b"\r\n\r\n", 100)
-    else:
-        assert not re.search(rb"[\x00-\x08\x0e-\x1f\x7f]", begun)
+            ends_connection(begun[len(begun) - len(heads) :] + b"\r\n\r\n", 100)
+
+
+def test_size_of_a_head() -> None:
+    """As many bytes as allowed, and one more, whole or not."""
+    one = head(LINE, HOST)
+    exact = Heads(len(one))
+    exact.feed(one)
+    assert exact.cut() == one
+    for data in (one, one[:-3]):
+        small = Heads(len(one) - 1)
+        small.feed(data)
+        with pytest.raises(HeadTooLarge):
+            small.cut()
+    exact.feed(one[:-4])
+    assert exact.cut() is None
 
 
 def test_reasons() -> None:
