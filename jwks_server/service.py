@@ -1,6 +1,7 @@
 """serve(settings): wires the parts, owns the tasks, the signals and the shutdown."""
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping
@@ -46,6 +47,7 @@ def run(settings: Settings) -> None:
     """
     if aiohttp.http_parser.HttpRequestParser is aiohttp.http_parser.HttpRequestParserPy:
         raise ParserMissing("aiohttp's parser in C is switched off or missing; unset AIOHTTP_NO_EXTENSIONS.")
+    gc.freeze()  # what the imports have made stays for ever, and need not be looked at in every collection
     with asyncio.Runner(loop_factory=_loop_factory(settings.loop)) as runner:
         runner.run(serve(settings))
 
