@@ -48,6 +48,7 @@ conformance: $(VENV)/test
 # Beside nginx, Go, plain aiohttp and a C floor: needs Debian's nginx, wrk, golang-go and gcc, and says so.
 bench: $(VENV)/dev
 	cd tests && ../$(BIN)/python -m bench.rotation
+	cd tests && ../$(BIN)/python -m bench.issuers
 	cd tests && ../$(BIN)/python -m bench.compare
 
 clean:

@@ -9,6 +9,9 @@ from jwks_server.keys.keyset import KeySet
 
 R = TypeVar("R")
 
+# The issuer whose keys are those of the key directory itself.
+ROOT = "/"
+
 
 @dataclass(frozen=True, slots=True)
 class Entry(Generic[R]):
@@ -30,12 +33,14 @@ class Edition(Generic[R]):
     """All that is served at one moment.
 
     Attributes:
-        entries: By the issuer's path: ``/`` for the key directory itself.
+        entries: By the issuer's path: ``/`` for the key directory itself, ``/acme`` for its folder ``acme``.
         pages: Every issuer's pages, by URL path.
+        awaited: The paths of issuers that have no set yet.
     """
 
     entries: Mapping[str, Entry[R]] = field(default_factory=lambda: MappingProxyType({}))
     pages: Mapping[str, R] = field(default_factory=lambda: MappingProxyType({}))
+    awaited: frozenset[str] = frozenset({ROOT})
 
 
 class Catalog(Generic[R]):
@@ -48,13 +53,14 @@ class Catalog(Generic[R]):
     def __init__(self) -> None:
         self.current: Edition[R] = Edition()
 
-    def publish(self, changes: Mapping[str, Entry[R] | None]) -> None:
+    def publish(self, changes: Mapping[str, Entry[R] | None], awaited: frozenset[str] = frozenset()) -> None:
         """Make complete sets the current ones, all at once.
 
         Args:
             changes: Entries by their issuer's path; None for an issuer that is gone.
+            awaited: The paths of issuers that have no set yet.
         """
         entries = {**self.current.entries, **changes}
         kept = {path: entry for path, entry in entries.items() if entry}
         pages = {path: page for entry in kept.values() for path, page in entry.pages.items()}
-        self.current = Edition(MappingProxyType(kept), MappingProxyType(pages))
+        self.current = Edition(MappingProxyType(kept), MappingProxyType(pages), awaited)

@@ -1,7 +1,7 @@
 """What has happened, in numbers: written by those who do it, read by the metrics and the status."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -66,3 +66,33 @@ class Reloads:
     last_success: float | None = None
     faults: Mapping[str, tuple[JwksError, ...]] = field(default_factory=dict)
     watch: str = "events"
+
+    def add(  # noqa: PLR0913 - what there is to tell of a reload
+        self,
+        reasons: Sequence[str],
+        outcome: str,
+        *,
+        at: float,
+        seconds: float,
+        scan: float,
+        faults: Mapping[str, tuple[JwksError, ...]],
+    ) -> None:
+        """Take in a reload.
+
+        Args:
+            reasons: The triggers.
+            outcome: ``published``, ``unchanged`` or ``failed``.
+            at: When it ended, in seconds since the epoch.
+            seconds: How long it took.
+            scan: How long the directory's part of it took, in seconds.
+            faults: What is wrong now, by issuer.
+        """
+        for reason in reasons:
+            self.outcomes[reason, outcome] += 1
+        self.whole.add(seconds)
+        self.scans.add(scan)
+        if outcome != "unchanged" or list(reasons) != ["period"]:
+            self.last = at, "+".join(reasons), outcome
+        if not faults:
+            self.last_success = at
+        self.faults = faults

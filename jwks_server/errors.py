@@ -7,9 +7,10 @@
     |-- TaskDied                   a background task ended; exit code 1
     |-- TlsInvalid                 the certificate or its key; exit code 1 at start, later the last good pair stays
     |-- StateDamaged, StateUnusable    the state file; serving goes on without what it would remember
-    |-- SourceError                the key directory as a whole; the last good set stays
+    |-- SourceError                an issuer's folder as a whole; its last good set stays
     |   |-- DirectoryMissing
     |   |-- DirectoryUnreadable
+    |   |-- IssuerNameInvalid
     |   `-- NoKeys, PolicyInvalid
     |-- KeyFileError               one file; it costs that file only
     |   |-- FileUnreadable, FileNotRegular, FileTooLarge
@@ -95,7 +96,7 @@ class StateUnusable(JwksError):
 
 
 class SourceError(JwksError):
-    """The key directory as a whole gives no set; the last good one stays in place."""
+    """The key directory, or an issuer's folder in it, gives no set; the last good one stays in place."""
 
 
 class DirectoryMissing(SourceError):
@@ -108,6 +109,12 @@ class DirectoryUnreadable(SourceError):
     """The path is no directory, or it can't be listed."""
 
     code = "directory-unreadable"
+
+
+class IssuerNameInvalid(SourceError):
+    """A folder's name can't be a segment of a URL's path as it is (RFC 3986 section 2.3)."""
+
+    code = "issuer-name-invalid"
 
 
 class NoKeys(SourceError):

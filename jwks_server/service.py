@@ -19,7 +19,8 @@ from jwks_server.errors import ListenError, ParserMissing, TaskDied
 from jwks_server.keys.keyset import KeySet
 from jwks_server.serving import access, admin, public
 from jwks_server.serving.memory import Memory
-from jwks_server.serving.representation import Representation, render
+from jwks_server.serving.pages import pages
+from jwks_server.serving.representation import Representation
 from jwks_server.serving.site import opened, prepared
 from jwks_server.serving.state import State
 from jwks_server.serving.tls import Certificate, handshakes
@@ -114,8 +115,10 @@ def _reloader(
     reloads: Reloads,
     certificate: Certificate | None,
 ) -> Reloader[Representation]:
-    def pages(keyset: KeySet, max_age: int) -> Mapping[str, Representation]:
-        return {settings.path: render(keyset, max_age, settings.media_type)}
+    def render(
+        issuer: str, keyset: KeySet, max_age: int, before: Mapping[str, Representation]
+    ) -> Mapping[str, Representation]:
+        return pages(issuer, keyset, max_age, path=settings.path, media_type=settings.media_type, before=before)
 
     async def reloaded(triggers: frozenset[Trigger]) -> None:
         if Trigger.SIGHUP in triggers:
@@ -125,7 +128,7 @@ def _reloader(
 
     state = StateFile(settings.state) if settings.state else None
     return Reloader(
-        directory, settings.policy, catalog, pages, timing=settings.timing, state=state, reloads=reloads, done=reloaded
+        directory, settings.policy, catalog, render, timing=settings.timing, state=state, reloads=reloads, done=reloaded
     )
 
 
@@ -150,8 +153,8 @@ async def _first_of(stop: asyncio.Event, ready: asyncio.Event, within: float) ->
 
 
 async def _watch(directory: Directory, reloader: Reloader[Representation], triggers: Triggers) -> None:
-    async for trigger in watch(directory.path, lambda: reloader.pause, directory.wants):
-        triggers.put(trigger)
+    async for trigger, issuer in watch(directory.path, lambda: reloader.pause, directory.wants):
+        triggers.put(trigger, issuer)
 
 
 async def _for_ever(work: Callable[[], Coroutine[object, object, None]]) -> None:

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 
 from support import HANG_SECONDS, Running
 
-_REQUEST = b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: a\r\n\r\n"
 _PUBLIC_MEMBERS = {"kty", "kid", "use", "alg", "n", "e", "crv", "x", "y", "pub", "x5c", "x5t#S256"}
 
 Kids = frozenset[str]
@@ -63,22 +62,23 @@ class Judge:
 
 
 @asynccontextmanager
-async def polling(server: Running, pollers: int = 2) -> AsyncIterator[Judge]:
-    """Poll from several kept connections, until the block ends or an answer is wrong."""
+async def polling(server: Running, pollers: int = 2, issuer: str = "") -> AsyncIterator[Judge]:
+    """Poll an issuer's set from several kept connections, until the block ends or an answer is wrong."""
     judge = Judge(pollers)
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(_poll(server.port, number, judge)) for number in range(pollers)]
+        running = [tasks.create_task(_poll(server.port, number, judge, issuer)) for number in range(pollers)]
         await judge.more(1)
         yield judge
         for task in running:
             task.cancel()
 
 
-async def _poll(port: int, number: int, judge: Judge) -> None:
+async def _poll(port: int, number: int, judge: Judge, issuer: str) -> None:
+    request = f"GET {issuer}/.well-known/jwks.json HTTP/1.1\r\nHost: a\r\n\r\n".encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**26)
     try:
         while True:
-            writer.write(_REQUEST)
+            writer.write(request)
             head = await reader.readuntil(b"\r\n\r\n")
             length = re.search(rb"Content-Length: (\d+)", head)
             assert length is not None

@@ -183,7 +183,7 @@ async def test_damaged_state(tmp_path: Path, damage: bytes) -> None:
         assert [one["code"] for one in server.logs if one["event"] == "state-lost"] == ["state-damaged"]
         assert await kids(server) == [KIDS[0]]
     assert (tmp_path / "state.json.damaged").read_bytes() == damage
-    assert json.loads(state.read_bytes())["keys"][0]["jwk"]["kid"] == KIDS[0]
+    assert json.loads(state.read_bytes())["issuers"]["/"][0]["jwk"]["kid"] == KIDS[0]
 
 
 async def test_state_that_can_not_be_written(tmp_path: Path) -> None:

@@ -88,7 +88,9 @@ def test_nothing_made_from_a_private_key_holds_it(kind: str, encrypted: bool, da
         output.append(repr(error))
         error = error.__cause__
     bodies = [
-        variant.body for variant in render(keyset, 300, "application/json").variants if variant.coding == "identity"
+        variant.body
+        for variant in render(keyset.body, 300, "application/json").variants
+        if variant.coding == "identity"
     ]
     assert not leaks("\n".join(output).encode() + b"".join(bodies), private)
 

@@ -12,8 +12,8 @@ class Change:
     """A key or file whose standing is not what it was.
 
     Attributes:
-        event: ``key-pending``, ``key-published``, ``key-retiring``, ``key-withdrawn``, ``file-duplicate`` or
-            ``file-refused``.
+        event: ``key-pending``, ``key-published``, ``key-retiring``, ``key-withdrawn``, ``file-duplicate``,
+            ``file-refused`` or ``issuer-withdrawn``.
         fields: File, kid, alg, code, reason and times, as far as they apply.
     """
 

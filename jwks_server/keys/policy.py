@@ -1,17 +1,16 @@
 """What the operator decides about a key set: flags for the defaults, ``jwks.toml`` for the rest."""
 
-import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import get_args
 
 from jwks_server.errors import PolicyInvalid
+from jwks_server.keys import metadata
 from jwks_server.keys.jwk import ED_ALGS, ENC_ALGS, OPTIONAL_KINDS, RSA_ALGS, SIG_ALGS, KidScheme, Use
-
-FILE_NAME = "jwks.toml"
+from jwks_server.keys.table import FILE_NAME, Member, Table
 
 _YEAR_SECONDS = 366 * 86400
 
@@ -51,6 +50,8 @@ class Policy:
         retain: How long a key stays published after its file vanished or was replaced, in seconds.
         allow_empty: Whether a set without any key may be published.
         revoked: Key IDs and thumbprints of keys that are never published, whatever else is said.
+        issuer: The URL that turns the discovery documents on (RFC 8414 section 2); None is none.
+        metadata: What they say beyond the issuer and what follows from the keys.
         files: Decisions about single files, by name.
     """
 
@@ -63,6 +64,8 @@ class Policy:
     retain: int = 0
     allow_empty: bool = False
     revoked: frozenset[str] = frozenset()
+    issuer: str | None = None
+    metadata: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     files: Mapping[str, KeyPolicy] = field(default_factory=lambda: MappingProxyType({}))
 
     def of(self, file: str) -> KeyPolicy:
@@ -90,16 +93,17 @@ def parse(text: bytes, defaults: Policy) -> Policy:
     except (tomllib.TOMLDecodeError, RecursionError) as exc:
         fault = str(exc).replace("at end of document", f"at line {len(text.splitlines())}, its end")
         raise PolicyInvalid(f"{FILE_NAME} is not TOML: {fault}; mend it.") from exc
-    table = _Table(text.decode("utf-8-sig"), ())
-    files = document.pop("keys", {})
+    table = Table(text.decode("utf-8-sig"), ())
+    files, further = document.pop("keys", {}), document.pop("metadata", {})
     if not isinstance(files, dict):
         raise table.error("keys", 'is not a table; write [keys."FILE"]')
     decided = table.read(document, _SET)
-    per_file = {name: _key_policy(_Table(table.text, ("keys", name)), entry) for name, entry in files.items()}
-    return replace(defaults, **decided, files=MappingProxyType(per_file))
+    members = metadata.read(further, decided.get("issuer"), table.text)
+    per_file = {name: _key_policy(Table(table.text, ("keys", name)), entry) for name, entry in files.items()}
+    return replace(defaults, **decided, metadata=members, files=MappingProxyType(per_file))
 
 
-def _key_policy(table: "_Table", entry: object) -> KeyPolicy:
+def _key_policy(table: Table, entry: object) -> KeyPolicy:
     if not isinstance(entry, dict):
         raise table.error("", 'is not a table; write [keys."FILE"]')
     policy = KeyPolicy(**table.read(entry, _FILE))
@@ -108,55 +112,6 @@ def _key_policy(table: "_Table", entry: object) -> KeyPolicy:
     if policy.publish_at and policy.remove_at and policy.publish_at >= policy.remove_at:
         raise table.error("remove_at", "is not after publish_at")
     return policy
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """One table of the file, and the text in which to find a key's line."""
-
-    text: str
-    path: tuple[str, ...]
-
-    def read(self, entry: Mapping[str, object], members: Mapping[str, "_Member"]) -> dict[str, Any]:
-        for name in entry:
-            if name not in members:
-                raise self.error(name, f"is unknown; known are {', '.join(members)}")
-        return {name: self._read(name, members[name], value) for name, value in entry.items()}
-
-    def _read(self, name: str, member: "_Member", value: object) -> object:
-        try:
-            return member.read(value)
-        except (TypeError, ValueError, OverflowError) as exc:
-            raise self.error(name, f"is not {member.what}") from exc
-
-    def error(self, name: str, fault: str) -> PolicyInvalid:
-        key = ".".join(f'"{part}"' if "." in part else part for part in (*self.path, name) if part)
-        line = self._line(name)
-        return PolicyInvalid(f"{FILE_NAME}{f' line {line}' if line else ''}: {key} {fault}.")
-
-    def _line(self, name: str) -> int | None:
-        """Find the line that sets a key, or else the one that opens its table; the parser keeps neither."""
-        header = re.compile(r"\s*\[\s*" + r"\s*\.\s*".join(map(_either_quoted, self.path)) + r"\s*\]")
-        setting = re.compile(r"\s*" + _either_quoted(name) + r"\s*(=|\.)")
-        opened = None if self.path else 0
-        inside = not self.path
-        for number, line in enumerate(self.text.splitlines(), start=1):
-            if line.lstrip().startswith("["):
-                inside = bool(self.path and header.match(line))
-                opened = number if inside else opened
-            elif inside and name and setting.match(line):
-                return number
-        return opened or None
-
-
-def _either_quoted(name: str) -> str:
-    return "[\"']?" + re.escape(name) + "[\"']?"
-
-
-@dataclass(frozen=True, slots=True)
-class _Member:
-    what: str
-    read: Callable[[Any], object]
 
 
 def _boolean(value: object) -> bool:
@@ -189,29 +144,29 @@ def _instant(value: object) -> float:
     return value.timestamp()
 
 
-def _one_of(*choices: str) -> _Member:
+def _one_of(*choices: str) -> Member:
     def read(value: object) -> object:
         if value not in choices:
             raise ValueError
         return value
 
-    return _Member(f"one of {', '.join(choices)}", read)
+    return Member(f"one of {', '.join(choices)}", read)
 
 
-def _some_of(*choices: str) -> _Member:
+def _some_of(*choices: str) -> Member:
     def read(value: object) -> frozenset[str]:
         if not isinstance(value, list) or not set(_texts(value)) <= set(choices):
             raise ValueError
         return frozenset(value)
 
-    return _Member(f"a list of {', '.join(choices)}", read)
+    return Member(f"a list of {', '.join(choices)}", read)
 
 
-_SECONDS = _Member("a whole number of seconds, from 0 to a year", _seconds)
-_BOOLEAN = _Member("true or false", _boolean)
-_INSTANT = _Member("a date and time with its offset, such as 2026-11-24T08:00:00Z", _instant)
-_KID = _Member("a string of printable characters", _text)
-_KIDS = _Member("a list of strings of printable characters", _texts)
+_SECONDS = Member("a whole number of seconds, from 0 to a year", _seconds)
+_BOOLEAN = Member("true or false", _boolean)
+_INSTANT = Member("a date and time with its offset, such as 2026-11-24T08:00:00Z", _instant)
+_KID = Member("a string of printable characters", _text)
+_KIDS = Member("a list of strings of printable characters", _texts)
 
 _SET = {
     "allow": _some_of(*OPTIONAL_KINDS),
@@ -222,7 +177,8 @@ _SET = {
     "max_age": _SECONDS,
     "retain": _SECONDS,
     "allow_empty": _BOOLEAN,
-    "revoked": _Member("a list of kids", lambda value: frozenset(_texts(value))),
+    "revoked": Member("a list of kids", lambda value: frozenset(_texts(value))),
+    "issuer": metadata.ISSUER,
 }
 _FILE = {
     "alg": _one_of(*SIG_ALGS, *ENC_ALGS),

@@ -1,10 +1,10 @@
-"""The public aiohttp application: the JWK Set at its path, and nothing else."""
+"""The public aiohttp application: JWK Sets and discovery documents, and nothing else."""
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from jwks_server.catalog import Catalog
+from jwks_server.catalog import ROOT, Catalog, Edition
 from jwks_server.errors import (
     InternalError,
     MethodNotAllowed,
@@ -35,37 +35,42 @@ def application(catalog: Catalog[Representation], path: str) -> web.Application:
 
     Args:
         catalog: What is served now.
-        path: Where the JWK Set is served.
+        path: Where the JWK Set is served, below each issuer's path.
     """
 
-    async def jwks(request: web.Request) -> Reply:
+    async def answer(request: web.Request) -> Reply:
+        edition = catalog.current
+        at = request.rel_url.raw_path
+        page = edition.pages.get(at)
+        if page is None and not _is_awaited(at, path, edition):
+            raise NotFound("Nothing is served at this path.")
         match request.method:
             case "GET" | "HEAD":
-                reply = _get_jwks(request, catalog, path)
+                reply = _get(request, page)
             case "OPTIONS":
                 reply = Reply(status=204, headers=_PREFLIGHT)
             case _:
                 raise MethodNotAllowed(f"Only {ALLOW} are answered here.")
         if isinstance(request.protocol, Protocol):
-            request.protocol.edition = catalog.current
+            request.protocol.edition = edition
         return reply
 
     app = web.Application(middlewares=[problems])
-    app.router.add_route("*", path, jwks, expect_handler=_ignore_expectation)
-    app.router.add_route("*", "/{anything:.*}", _not_found, expect_handler=_ignore_expectation)
+    app.router.add_route("*", "/{anything:.*}", answer, expect_handler=_ignore_expectation)
     return app
 
 
-async def _not_found(_request: web.Request) -> Reply:
-    raise NotFound("Nothing is served at this path.")
+def _is_awaited(at: str, path: str, edition: Edition[Representation]) -> bool:
+    """Tell whether an issuer without a set will have its JWK Set there."""
+    prefix = at.removesuffix(path)
+    return prefix not in {at, ROOT} and (prefix or ROOT) in edition.awaited
 
 
 async def _ignore_expectation(_request: web.Request) -> None:
     """Answer at once: no body is wanted, so a client need not go on with one (RFC 9110 section 10.1.1)."""
 
 
-def _get_jwks(request: web.Request, catalog: Catalog[Representation], path: str) -> Reply:
-    page = catalog.current.pages.get(path)
+def _get(request: web.Request, page: Representation | None) -> Reply:
     if page is None:
         raise NoKeySet("No key set has been loaded yet; try again.")
     headers = request.headers
@@ -73,7 +78,7 @@ def _get_jwks(request: web.Request, catalog: Catalog[Representation], path: str)
     if variant is None:
         raise NotAcceptable("Accept-Encoding rules out identity, gzip and br; allow one of them.")
     if not negotiation.match(headers.getall("If-Match", []), variant.etag):
-        raise PreconditionFailed("If-Match names another version of the set than the current one.")
+        raise PreconditionFailed("If-Match names another version than the current one.")
     if not negotiation.none_match(headers.getall("If-None-Match", []), variant.etag):
         return Reply(status=304, headers=variant.revalidated)
     return Reply(body=variant.body, headers=variant.headers)

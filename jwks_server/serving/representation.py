@@ -1,15 +1,12 @@
-"""KeySet -> finished replies: bodies, entity tags, headers."""
+"""A body -> finished replies: codings, entity tags, headers."""
 
 import base64
-import functools
 import gzip
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import brotli
-
-from jwks_server.keys.keyset import KeySet
 
 # Keys are random, so the best compression would take milliseconds to save some bytes. Beyond this size, which no
 # client reads, the least is enough.
@@ -40,18 +37,20 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Representation:
-    """A key set, finished in every coding."""
+    """A body, finished in every coding."""
 
     variants: tuple[Variant, ...]
 
 
-def render(keyset: KeySet, max_age: int, media_type: str) -> Representation:
-    """Finish the replies of a set; the same set gives the same bytes and tags on every replica.
+def render(body: bytes, max_age: int, media_type: str, before: Representation | None = None) -> Representation:
+    """Finish the replies that carry a body; the same body gives the same bytes and tags on every replica.
 
     Args:
-        keyset: What to publish.
+        body: What to send.
         max_age: How long a cache may keep it, in seconds.
         media_type: The Content-Type.
+        before: What was served last. Near a scheduled change only the headers are another each second, so a body
+            that is the same isn't encoded anew.
     """
     shared = {
         "Cache-Control": f"public, max-age={max_age}, stale-if-error=86400",
@@ -59,12 +58,16 @@ def render(keyset: KeySet, max_age: int, media_type: str) -> Representation:
         **CORS,
         **NO_SNIFFING,
     }
-    return Representation(tuple(_variant(coding, data, media_type, shared) for coding, data in _encoded(keyset.body)))
+    encoded = _encoded_before(before, body) or _encoded(body)
+    return Representation(tuple(_variant(coding, data, media_type, shared) for coding, data in encoded))
 
 
-@functools.lru_cache(maxsize=2)
-def _encoded(body: bytes) -> tuple[tuple[str, bytes], ...]:
-    """Encode a body in every coding; near a scheduled change only the headers are rendered anew, each second."""
+def _encoded_before(before: Representation | None, body: bytes) -> Sequence[tuple[str, bytes]]:
+    encoded = [(one.coding, one.body) for one in before.variants] if before else []
+    return encoded if ("identity", body) in encoded else ()
+
+
+def _encoded(body: bytes) -> Sequence[tuple[str, bytes]]:
     small = len(body) <= _CAREFUL_COMPRESSION_BYTES
     return (
         ("identity", body),

@@ -1,55 +1,30 @@
-"""A directory's path -> what each of its key files holds. Private bytes never leave this module."""
+"""The key directory -> what each issuer's folder holds: the directory itself, and the folders in it."""
 
-import errno
 import fnmatch
-import hashlib
 import os
+import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
+from jwks_server.catalog import ROOT
 from jwks_server.config import read_passphrase
-from jwks_server.errors import DirectoryMissing, DirectoryUnreadable, FileUnreadable, KeyFileError, PolicyInvalid
-from jwks_server.keys import policy
-from jwks_server.keys.keyset import KeyFile, read_file
-from jwks_server.source.files import Fingerprint, contents
+from jwks_server.errors import DirectoryMissing, DirectoryUnreadable, IssuerNameInvalid, SourceError
+from jwks_server.keys.table import FILE_NAME
+from jwks_server.source.folder import Folder, Scan, reason
+from jwks_server.source.volume import DATA_LINK, Open, folders, steadily
 
-# The link that kubelet and the CSI driver swap; its rename is the only moment at which a volume is whole.
-_DATA_LINK = "..data"
-_SWAPS_TOLERATED = 8
-_VOLUME_DEPTH = 8
-# What is wrong with the machine and not with the file: it must not cost a key that is known.
-_MACHINE_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.EINTR})
+Seen = Scan | SourceError
 
-
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """What the directory held at one moment.
-
-    Attributes:
-        files: The key files by name, in order.
-        policy: The text of ``jwks.toml``, or why it can't be read; None where there is none.
-        whole: Whether it changes as a whole: a Kubernetes volume, or another directory than at the last scan.
-    """
-
-    files: Mapping[str, KeyFile]
-    policy: bytes | PolicyInvalid | None
-    whole: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """What is remembered of a file. Without a fingerprint it is read again, without a change in vain."""
-
-    file: KeyFile
-    fingerprint: Fingerprint | None = None
-    digest: bytes = b""
+# RFC 3986 section 2.3; a leading dot hides a folder.
+_ISSUER_NAME = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
 
 
 class Directory:
-    """The key directory at a path. Remembers what it read, so that only changed bytes are parsed again.
+    """The key directory at a path, with a folder for each issuer beside the one whose keys are in it directly.
+
+    Folders in those folders are no issuers. In a Kubernetes volume, where paths of ``items`` make them, their key
+    files belong to the issuer that they lie in; elsewhere they are not read.
 
     Args:
         path: The directory; it may be missing, and come and go.
@@ -70,15 +45,29 @@ class Directory:
         self._patterns = tuple(patterns)
         self._passphrase_file = passphrase_file
         self._passphrase = passphrase
-        self._known: dict[str, _Read] = {}
-        self._identity: tuple[int, int] | None = None
+        self._root = Folder(self.is_key_file)
+        self._folders: dict[str, Folder] = {}
+        self._version: object = None
+
+    def folder(self, issuer: str) -> Path:
+        """Tell where an issuer's keys are."""
+        return self.path / issuer.removeprefix(ROOT)
 
     def forget(self) -> None:
         """Read every byte anew at the next scan, whatever stat says."""
-        self._known = {name: replace(read, fingerprint=None) for name, read in self._known.items()}
+        for folder in (self._root, *self._folders.values()):
+            folder.forget()
 
-    def read(self) -> Scan:
-        """Read the directory as it is at one moment. An unchanged file gives the same object again.
+    def read(self, issuers: Collection[str] = (), *, everything: bool = True) -> Mapping[str, Seen]:
+        """Read the directory as it is at one moment.
+
+        Args:
+            issuers: Those to look at in any case, by path; with the directory's own, new folders are looked at too.
+            everything: Whether all others are looked at too, as they are where the directory itself was swapped.
+
+        Returns:
+            What was seen, or what is wrong, by the issuer's path. A folder without key files and ``jwks.toml``
+            gives an empty scan; one that is not there any more gives one that says so.
 
         Raises:
             DirectoryMissing: There is nothing at the path.
@@ -86,14 +75,23 @@ class Directory:
         """
         self._refresh_passphrase()
         try:
-            for _ in range(_SWAPS_TOLERATED):
-                if scan := self._scan():
-                    return scan
+            read = steadily(lambda here: self._read(here, issuers, everything=everything), self.path)
         except FileNotFoundError as exc:
             raise DirectoryMissing(f"There is no directory {self.path}; create it, or mount it.") from exc
         except OSError as exc:
-            raise DirectoryUnreadable(f"The directory {self.path} can't be read: {_reason(exc)}; mend it.") from exc
-        raise DirectoryUnreadable(f"The directory {self.path} was swapped during each of {_SWAPS_TOLERATED} reads.")
+            raise DirectoryUnreadable(f"The directory {self.path} can't be read: {reason(exc)}; mend it.") from exc
+        if read is None:
+            raise DirectoryUnreadable(f"The directory {self.path} was swapped during each read; let it rest.")
+        self._version, found = read
+        return found
+
+    def is_key_file(self, name: str) -> bool:
+        """Tell whether a name is one of a key file."""
+        return not name.startswith(".") and any(fnmatch.fnmatchcase(name, pattern) for pattern in self._patterns)
+
+    def wants(self, name: str) -> bool:
+        """Tell whether a name in a folder can be about a key, the policy or the whole volume."""
+        return name in {DATA_LINK, FILE_NAME} or self.is_key_file(name)
 
     def _refresh_passphrase(self) -> None:
         if self._passphrase_file is None:
@@ -104,123 +102,74 @@ class Directory:
             return
         if passphrase and passphrase != self._passphrase:
             self._passphrase = passphrase
-            self._known.clear()
+            for folder in (self._root, *self._folders.values()):
+                folder.clear()
 
-    def _scan(self) -> Scan | None:
-        """Scan once; None where the directory or its data link was swapped meanwhile.
+    def _read(self, here: Open, issuers: Collection[str], *, everything: bool) -> tuple[object, Mapping[str, Seen]]:
+        version = (here.identity, here.link)
+        everything = everything or version != self._version
+        names = {issuer.removeprefix(ROOT) for issuer in issuers if issuer != ROOT}
+        if everything:
+            names |= self._folders.keys()
+        found: dict[str, Seen] = {}
+        if everything or ROOT in issuers:
+            names |= self._listed(here) - self._folders.keys()
+            found[ROOT] = self._root.read(here, self._passphrase, whole=False, nested=False)
+        for name in sorted(names):
+            found[ROOT + name] = self._look_into(name, here)
+        return version, found
 
-        Everything is opened below one descriptor, so that no swap can mix two directories.
-        """
-        with _opened(self.path) as top:
-            link = _data_link(top)
-            try:
-                with _opened(link or ".", top) as root:
-                    known = dict(self._read_folder(root, "", depth=_VOLUME_DEPTH if link else 0))
-                    said = _read_policy(root)
-            except FileNotFoundError:
-                if _unmoved(top, link, self.path):
-                    raise
-                return None
-            if not _unmoved(top, link, self.path):
-                return None
-            identity = _identity(top)
-        whole = link is not None or identity != self._identity
-        self._known, self._identity = known, identity
-        return Scan({name: known[name].file for name in sorted(known)}, said, whole)
+    def _listed(self, here: Open) -> set[str]:
+        """List the folders: those in a volume's data, and those mounted or made beside its links."""
+        names = folders(here.data, links=here.link is None)
+        if here.link is not None:
+            names |= folders(here.top, links=False)
+        return {name for name in names if not self.is_key_file(name)}
 
-    def wants(self, name: str) -> bool:
-        """Tell whether a name in the directory can be about a key, the policy or the whole volume."""
-        return name in {_DATA_LINK, policy.FILE_NAME} or self._is_key_file(name)
+    def _look_into(self, name: str, here: Open) -> Seen:
+        """Read a folder; what is no issuer's is as good as not there."""
+        path = self.path / name
+        within = here.link is not None and not _is_folder(name, here.top)
+        parent = here.data if within else here.top
+        folder = self._folders.get(name) or Folder(self.is_key_file)
 
-    def _is_key_file(self, name: str) -> bool:
-        return not name.startswith(".") and any(fnmatch.fnmatchcase(name, pattern) for pattern in self._patterns)
+        def read(inside: Open) -> Scan:
+            nested = within or inside.link is not None
+            return folder.read(inside, self._passphrase, whole=within, nested=nested)
 
-    def _read_folder(self, folder: int, base: str, depth: int) -> Iterator[tuple[str, _Read]]:
-        """Read the key files of a folder and, within a volume, of the folders in it."""
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if depth and entry.is_dir(follow_symlinks=False):
-                    with _opened(entry.name, folder) as below:
-                        yield from self._read_folder(below, f"{base}{entry.name}/", depth - 1)
-                elif self._is_key_file(entry.name):
-                    name = base + entry.name
-                    if read := self._look_at(entry, folder, name):
-                        yield name, read
-
-    def _look_at(self, entry: os.DirEntry[str], folder: int, name: str) -> _Read | None:
-        """Read a file unless it is known; None where it has gone since it was listed."""
-        known = self._known.get(name)
-        error: KeyFileError
+        seen: Seen
         try:
-            status = entry.stat()
-            if known and known.fingerprint == Fingerprint.of(status):
-                return known
-            return self._read(name, contents(entry.name, folder, status), status, known)
-        except KeyFileError as refused:
-            error = refused
-        except FileNotFoundError:
-            if not entry.is_symlink():
-                return None
-            error = FileUnreadable("The link leads nowhere; mend it, or remove it.")
+            seen = steadily(read, name, parent) or DirectoryUnreadable(
+                f"The folder {path} was swapped during each read; let it rest."
+            )
         except OSError as exc:
-            if known and exc.errno in _MACHINE_ERRNOS:
-                return replace(known, fingerprint=None)
-            error = FileUnreadable(f"The file can't be read: {_reason(exc)}; mend it.")
-        return _Read(KeyFile(name, error=error))
+            if isinstance(exc, FileNotFoundError | NotADirectoryError) and not (
+                name in self._folders and _is_link(name, parent)
+            ):
+                self._folders.pop(name, None)
+                return Scan.nothing(whole=within)
+            seen = DirectoryUnreadable(f"The folder {path} can't be read: {reason(exc)}; mend it, or remove it.")
+        self._folders[name] = folder
+        if _ISSUER_NAME.fullmatch(name):
+            return seen
+        if isinstance(seen, SourceError) or seen.empty:
+            return Scan.nothing(whole=within)
+        return IssuerNameInvalid(
+            f"The name of the folder {path} can't stand in a URL, so its keys are not served; "
+            "rename it with letters, digits and . _ ~ - only."
+        )
 
-    def _read(self, name: str, data: bytes, status: os.stat_result, known: _Read | None) -> _Read:
-        digest = hashlib.sha256(data).digest()
-        file = known.file if known and known.digest == digest else read_file(name, data, self._passphrase)
-        exposed = bool(status.st_mode & stat.S_IROTH)
-        if file.world_readable != exposed:
-            file = replace(file, world_readable=exposed)
-        fingerprint = Fingerprint.of(status)
-        return _Read(file, None if fingerprint.may_hide_a_change() else fingerprint, digest)
+
+def _is_folder(name: str, parent: int) -> bool:
+    return stat.S_ISDIR(_mode(name, parent))
 
 
-def _read_policy(folder: int) -> bytes | PolicyInvalid | None:
+def _is_link(name: str, parent: int) -> bool:
+    return stat.S_ISLNK(_mode(name, parent))
+
+
+def _mode(name: str, parent: int) -> int:
     try:
-        return contents(policy.FILE_NAME, folder, os.stat(policy.FILE_NAME, dir_fd=folder))
-    except FileNotFoundError:
-        return None
-    except KeyFileError as error:
-        return PolicyInvalid(f"{policy.FILE_NAME}: {error.message}")
-    except OSError as exc:
-        return PolicyInvalid(f"{policy.FILE_NAME} can't be read: {_reason(exc)}; mend it.")
-
-
-def _reason(exc: OSError) -> str:
-    return os.strerror(exc.errno or errno.EIO)
-
-
-@contextmanager
-def _opened(path: Path | str, folder: int | None = None) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _identity(top: int) -> tuple[int, int]:
-    status = os.fstat(top)
-    return status.st_dev, status.st_ino
-
-
-def _data_link(top: int) -> str | None:
-    """Read the link of a Kubernetes volume; None where the directory is not one."""
-    try:
-        return os.readlink(_DATA_LINK, dir_fd=top)
-    except FileNotFoundError:
-        return None
-    except OSError as exc:
-        if exc.errno == errno.EINVAL:  # something of that name, but no link
-            return None
-        raise
-
-
-def _unmoved(top: int, link: str | None, path: Path) -> bool:
-    """Tell whether the open directory is still the one at the path, with the same data link."""
-    return os.path.samestat(os.fstat(top), os.stat(path)) and _data_link(top) == link  # noqa: PTH116 - as fstat
+        return os.lstat(name, dir_fd=parent).st_mode
+    except OSError:
+        return 0

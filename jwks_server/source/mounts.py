@@ -1,6 +1,8 @@
 """The mounts that keep Kubernetes from updating a key: a subPath is bound to one version of its volume."""
 
 import re
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 _MOUNTS = Path("/proc/self/mountinfo")
@@ -10,25 +12,33 @@ _ESCAPE = re.compile(r"\\([0-7]{3})")
 _TIMESTAMPED = re.compile(r"/\.\.\d{4}_\d\d_\d\d_")
 
 
-def subpaths(directory: Path) -> frozenset[str]:
-    """Find the names in a directory that are mounts of their own; ``.`` is the directory itself.
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One mount: the path within its filesystem that is mounted, and where."""
 
-    Returns:
-        Nothing where there are none, or where the system doesn't tell.
-    """
+    root: str
+    point: Path
+
+
+def table() -> tuple[Mount, ...]:
+    """List the mounts that this process sees; none where the system doesn't tell."""
     try:
         lines = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return ()
+    found = filter(None, map(_LINE.match, lines))
+    return tuple(Mount(_unescaped(one["root"]), Path(_unescaped(one["point"]))) for one in found)
+
+
+def subpaths(directory: Path, mounts: Collection[Mount]) -> frozenset[str]:
+    """Find the names in a directory that are mounts of their own; ``.`` is the directory itself."""
+    try:
         here = directory.resolve()
     except OSError:
         return frozenset()
-    found = set()
-    for mount in filter(None, map(_LINE.match, lines)):
-        point = Path(_unescaped(mount["point"]))
-        if point.parent == here:
-            found.add(point.name)
-        elif point == here and _TIMESTAMPED.search(_unescaped(mount["root"])):
-            found.add(".")
-    return frozenset(found)
+    inside = {one.point.name for one in mounts if one.point.parent == here}
+    bound = any(one.point == here and _TIMESTAMPED.search(one.root) for one in mounts)
+    return frozenset(inside | ({"."} if bound else set()))
 
 
 def _unescaped(text: str) -> str:

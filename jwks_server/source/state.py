@@ -5,15 +5,21 @@ The file holds public data only: the JWKs as they are published, and times in se
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jwks_server.errors import StateDamaged, StateUnusable
+import structlog
+
+from jwks_server.catalog import ROOT
+from jwks_server.errors import JwksError, StateDamaged, StateUnusable
 from jwks_server.keys.jwk import KINDS, PublicKey, thumbprint
 from jwks_server.keys.keyset import Key, KeySet
 from jwks_server.keys.policy import Policy
 
-_VERSION = 1
+_log = structlog.get_logger(__name__)
+
+_VERSION = 2  # 1 knew only the directory's own keys
 _COMMON_MEMBERS = ("kty", "kid", "use", "alg")
 _X5_MEMBERS = ("x5c", "x5t#S256")
 _OWN_MEMBERS = {"RSA": {"n", "e"}, "EC": {"crv", "x", "y"}, "OKP": {"crv", "x"}, "AKP": {"pub"}}
@@ -29,9 +35,10 @@ class StateFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._written = b""
+        self._texts: Mapping[str, tuple[KeySet, str]] = {}
 
-    def load(self) -> KeySet | None:
-        """Read the last published keys; None where there is no file.
+    def load(self) -> dict[str, KeySet]:
+        """Read the last published keys by their issuer's path; nothing where there is no file.
 
         Raises:
             StateDamaged: The contents are not what ``save`` writes; the file has been renamed to ``*.damaged``.
@@ -40,11 +47,12 @@ class StateFile:
         try:
             data = self._path.read_bytes()
         except FileNotFoundError:
-            return None
+            return {}
         except OSError as exc:
             raise self._unusable("read", exc) from exc
         try:
-            keys = tuple(_key(entry) for entry in _entries(json.loads(data)))
+            issuers = _issuers(json.loads(data))
+            return {path: KeySet(tuple(map(_key, entries)), Policy()) for path, entries in issuers.items()}
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
             aside = self._path.with_name(self._path.name + ".damaged")
             try:
@@ -52,16 +60,19 @@ class StateFile:
             except OSError as failed:
                 raise self._unusable("set aside", failed) from failed
             raise StateDamaged(f"{self._path} is damaged and was renamed to {aside.name}; its times are lost.") from exc
-        return KeySet(keys, Policy())
 
-    def save(self, keyset: KeySet) -> None:
+    def save(self, keysets: Mapping[str, KeySet]) -> None:
         """Write the published and retiring keys, so that a crash leaves either the old file or the new one.
+
+        Args:
+            keysets: By their issuer's path.
 
         Raises:
             StateUnusable: The file can't be written.
         """
-        document = {"version": _VERSION, "keys": [_entry(key) for key in keyset.keys]}
-        data = json.dumps(document, indent=1, ensure_ascii=False).encode("utf-8") + b"\n"
+        self._texts = {path: self._text(path, keyset) for path, keyset in keysets.items()}
+        issuers = ",\n".join(text for _, text in self._texts.values())
+        data = f'{{"version": {_VERSION}, "issuers": {{\n{issuers}\n}}}}\n'.encode()
         if data == self._written:
             return
         draft = self._path.with_name(f".{self._path.name}.draft")
@@ -76,9 +87,62 @@ class StateFile:
             raise self._unusable("written", exc) from exc
         self._written = data
 
+    def _text(self, path: str, keyset: KeySet) -> tuple[KeySet, str]:
+        """Write out an issuer's keys, unless that was done for the very same set."""
+        last = self._texts.get(path)
+        if last and last[0] is keyset:
+            return last
+        entries = [_entry(key) for key in keyset.keys]
+        return keyset, f"{json.dumps(path)}: {json.dumps(entries, indent=1)}"
+
     def _unusable(self, what: str, exc: OSError) -> StateUnusable:
         reason = os.strerror(exc.errno) if exc.errno else str(exc)
         return StateUnusable(f"{self._path} can't be {what}: {reason}; mend its directory's mode, or its disk.")
+
+
+class Remembered:
+    """What an issuer published before a restart, until it is asked for; and what the next restart must know.
+
+    Args:
+        file: Where it stands; None to remember nothing.
+    """
+
+    def __init__(self, file: StateFile | None) -> None:
+        self._file = file
+        self._before: dict[str, KeySet] | None = None
+        self._now: Mapping[str, KeySet] | None = None
+
+    def take(self, issuer: str) -> KeySet | None:
+        """Give what is remembered of an issuer, once."""
+        if self._before is None:
+            self._before = self._load()
+        return self._before.pop(issuer, None)
+
+    def drop(self) -> None:
+        """Forget what has not been asked for."""
+        self._before = {}
+
+    def put(self, keysets: Mapping[str, KeySet]) -> None:
+        """Take in what the next restart must know, by the issuer's path."""
+        self._now = keysets
+
+    def save(self) -> Mapping[str, JwksError]:
+        """Write down what was not written yet; tell what is wrong with that, by its code."""
+        if self._file is None or self._now is None:
+            return {}
+        try:
+            self._file.save({**(self._before or {}), **self._now})
+        except StateUnusable as error:
+            return {error.code: error}
+        self._now = None
+        return {}
+
+    def _load(self) -> dict[str, KeySet]:
+        try:
+            return self._file.load() if self._file else {}
+        except (StateDamaged, StateUnusable) as error:
+            _log.warning("state-lost", code=error.code, reason=error.message)
+            return {}
 
 
 def _sync_directory(path: Path) -> None:
@@ -100,11 +164,16 @@ def _entry(key: Key) -> dict[str, Any]:
     }
 
 
-def _entries(document: dict[str, Any]) -> list[dict[str, Any]]:
-    if document["version"] != _VERSION:
-        raise ValueError("another version")
-    entries: list[dict[str, Any]] = document["keys"]
-    return entries
+def _issuers(document: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    issuers: dict[str, list[dict[str, Any]]]
+    match document["version"]:
+        case 1:
+            issuers = {ROOT: document["keys"]}
+        case 2:
+            issuers = document["issuers"]
+        case _:
+            raise ValueError("another version")
+    return issuers
 
 
 def _key(entry: dict[str, Any]) -> Key:

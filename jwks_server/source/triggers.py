@@ -13,20 +13,24 @@ class Trigger(StrEnum):
     SIGHUP = "sighup"
 
 
+# In place of an issuer's path, where it isn't known which one a trigger is about.
+EVERYWHERE = ""
+
+
 class Triggers:
     """A mailbox that coalesces: however many arrive during a reload, one more reload follows."""
 
     def __init__(self) -> None:
-        self._waiting: dict[Trigger, None] = {}
+        self._waiting: set[tuple[Trigger, str]] = set()
         self._arrived = asyncio.Event()
 
-    def put(self, trigger: Trigger) -> None:
-        """Ask for a reload. Never blocks."""
-        self._waiting[trigger] = None
+    def put(self, trigger: Trigger, issuer: str = EVERYWHERE) -> None:
+        """Ask for a reload of one issuer, by its path, or of all. Never blocks."""
+        self._waiting.add((trigger, issuer))
         self._arrived.set()
 
-    async def get(self) -> frozenset[Trigger]:
-        """Wait until a reload is asked for; take all that asked for it."""
+    async def get(self) -> frozenset[tuple[Trigger, str]]:
+        """Wait until a reload is asked for; take all that asked for it, each with its issuer."""
         await self._arrived.wait()
         self._arrived.clear()
         taken = frozenset(self._waiting)

@@ -1,8 +1,8 @@
-"""The key directory as a stream of triggers. The only importer of watchfiles."""
+"""The key directory and the folders in it as a stream of triggers. The only importer of watchfiles."""
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +12,9 @@ import structlog
 from watchfiles import Change, awatch
 from watchfiles._rust_notify import WatchfilesRustInternalError
 
-from jwks_server.source.triggers import Trigger
+from jwks_server.catalog import ROOT
+from jwks_server.source.triggers import EVERYWHERE, Trigger
+from jwks_server.source.volume import DATA_LINK, folders
 from jwks_server.threads import in_thread
 
 # Events are reported after one to two steps; in a storm of them, after the debounce at the latest.
@@ -23,6 +25,10 @@ _LINKS_FOLLOWED = 40
 # A place vanished before the watch opened; the kernel's limits on watches; a name that is not UTF-8 ends the
 # watch for good, and comes out of watchfiles' task group.
 _WATCH_ERRORS = (OSError, RuntimeError, UnicodeError, WatchfilesRustInternalError, ExceptionGroup)
+
+_NO_WATCH_LEFT = (
+    "The kernel has no watch left for every folder, so only the rescan looks; raise fs.inotify.max_user_watches."
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -38,72 +44,101 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """Where events come from: the key directory, and wherever a rename can put another one in its stead."""
+    """Where events come from: the key directory, and wherever a rename can put another one in its stead.
+
+    Attributes:
+        directory: The key directory, its links resolved.
+        watched: It, and the directories that hold a step of the way to it.
+        steps: The way's links and directories.
+        folders: The issuers' folders in it, by path.
+    """
 
     directory: str
     watched: tuple[_Place, ...]
     steps: frozenset[str]
+    folders: Mapping[str, _Place]
 
-    def concern(self, path: str, wants: Callable[[str], bool]) -> bool:
-        """Tell whether an event is about the directory's content or about a step on the way to it."""
+    def issuer(self, path: str, wants: Callable[[str], bool]) -> str | None:
+        """Tell which issuer an event is about; every one, where it is about the way; None where it is about none."""
+        if path in self.steps:
+            return EVERYWHERE
         folder, name = os.path.split(path)
-        return path in self.steps or (folder == self.directory and wants(name))
+        if folder == self.directory:
+            return ROOT if wants(name) or self._is_folder(path, name) else None
+        return ROOT + folder.rpartition("/")[2] if folder in self.folders and wants(name) else None
+
+    def _is_folder(self, path: str, name: str) -> bool:
+        return path in self.folders or (not name.startswith(".") and os.path.isdir(path))  # noqa: PTH112 - a str
 
 
-async def watch(path: Path, interval: Callable[[], float], wants: Callable[[str], bool]) -> AsyncIterator[Trigger]:
+Hint = tuple[Trigger, str]
+
+
+async def watch(path: Path, interval: Callable[[], float], wants: Callable[[str], bool]) -> AsyncIterator[Hint]:
     """Yield a trigger at each event in a directory, and one each interval in any case, for ever.
 
-    The watch is armed anew whenever the directory at the path is another one than before, and after
-    watchfiles failed. Each arming yields a trigger, since what happened before it gave no event.
+    The watch is armed anew whenever the directory at the path, or a folder in it, is another one than before, and
+    after watchfiles failed. Each arming yields a trigger, since what happened before it gave no event.
 
     Args:
         path: The directory; it may be missing, be a link, or lie behind links.
-        interval: The seconds until the next look without an event; asked before each wait.
-        wants: Tells whether a name in the directory matters.
+        interval: The seconds until the next look without an event; asked after each look.
+        wants: Tells whether a name in the directory, or in an issuer's folder, matters.
+
+    Yields:
+        The trigger, and the path of the issuer that it is about.
     """
     failure = ""
     while True:
         try:
-            async for trigger in _watch_once(path, interval, wants):
-                yield trigger
+            async for hint in _watch_once(path, interval, wants):
+                yield hint
             failure = ""
+        except FileNotFoundError:  # a folder went while the watch opened; the next arming knows
+            await asyncio.sleep(_DEBOUNCE_MS / 1000)
         except _WATCH_ERRORS as exc:
             if failure != (failure := _describe(exc)):
                 _log.warning("watch-failed", directory=str(path), reason=failure, rescan=interval())
-            yield Trigger.EVENT
+            yield Trigger.EVENT, EVERYWHERE
             await asyncio.sleep(interval())
-            yield Trigger.PERIOD
+            yield Trigger.PERIOD, EVERYWHERE
 
 
-async def _watch_once(
-    path: Path, interval: Callable[[], float], wants: Callable[[str], bool]
-) -> AsyncIterator[Trigger]:
-    """Watch until the directory at the path is another one, or the watch fails."""
+async def _watch_once(path: Path, interval: Callable[[], float], wants: Callable[[str], bool]) -> AsyncIterator[Hint]:
+    """Watch until the directory at the path, or a folder in it, is another one, or the watch fails."""
+    loop = asyncio.get_running_loop()
     places = await in_thread(partial(_places, path))
     stop = asyncio.Event()
     events = awatch(
         *(place.path for place in places.watched),
-        watch_filter=lambda _change, changed: places.concern(changed, wants),
+        *places.folders,
+        watch_filter=lambda _change, changed: places.issuer(changed, wants) is not None,
         debounce=_DEBOUNCE_MS,
         step=_STEP_MS,
         stop_event=stop,
         recursive=False,
-        ignore_permission_denied=True,
+        ignore_permission_denied=False,  # it would hide that the kernel has no watch left, too
     )
     pending = asyncio.create_task(_next(events))
     try:
         await asyncio.sleep(0)  # awatch opens its watch when it is first waited for
-        yield Trigger.EVENT
-        while await in_thread(partial(_places, path)) == places:
-            await asyncio.wait({pending}, timeout=interval())
-            if not pending.done():
-                yield Trigger.PERIOD
-                continue
-            if not places.steps.isdisjoint(pending.result()):
-                # The directory may be another one with the same inode number. The next arming yields a trigger.
-                return
-            pending = asyncio.create_task(_next(events))
-            yield Trigger.EVENT
+        yield Trigger.EVENT, EVERYWHERE
+        due = loop.time() + interval()
+        concerned: set[str | None] = {ROOT}
+        while ROOT not in concerned or await in_thread(partial(_places, path)) == places:
+            await asyncio.wait({pending}, timeout=max(0.0, due - loop.time()))
+            if loop.time() >= due:  # also while one issuer's events never end
+                due = loop.time() + interval()
+                concerned = {ROOT}
+                yield Trigger.PERIOD, EVERYWHERE
+            elif pending.done():
+                concerned = {places.issuer(changed, wants) for changed in pending.result()}
+                if EVERYWHERE in concerned:
+                    # The directory may be another one with the same inode number. The next arming yields a trigger.
+                    return
+                pending = asyncio.create_task(_next(events))
+                for issuer in filter(None, concerned):
+                    yield Trigger.EVENT, issuer
     finally:
         stop.set()
         with suppress(*_WATCH_ERRORS):
@@ -113,7 +148,7 @@ async def _watch_once(
 def _describe(exc: BaseException) -> str:
     while isinstance(exc, BaseExceptionGroup):
         exc = exc.exceptions[0]
-    return type(exc).__name__
+    return _NO_WATCH_LEFT if "limit reached" in str(exc) else type(exc).__name__
 
 
 async def _next(events: AsyncIterator[set[tuple[Change, str]]]) -> set[str]:
@@ -128,6 +163,7 @@ def _places(path: Path) -> _Places:
     holders = [here]
     steps = set()
     links = 0
+    inside: Mapping[str, _Place] = {}
     while ahead:
         step = here / ahead.pop(0)
         steps.add(str(step))
@@ -145,13 +181,26 @@ def _places(path: Path) -> _Places:
             here = step
         else:
             break
-    watched = [place for one in dict.fromkeys((here, here.parent, *holders[1:])) if (place := _place(one))]
-    return _Places(str(here), tuple(watched), frozenset(steps))
+    else:
+        inside = _folders(here)
+    watched = [place for one in dict.fromkeys((here, here.parent, *holders[1:])) if (place := _place(str(one)))]
+    return _Places(str(here), tuple(watched), frozenset(steps), inside)
 
 
-def _place(path: Path) -> _Place | None:
+def _folders(directory: Path) -> Mapping[str, _Place]:
+    """Find the folders that change by themselves: those in a volume's data change only with its link."""
+    links = not (directory / DATA_LINK).is_symlink()
     try:
-        status = path.stat()
+        names = folders(directory, links=links)
+    except OSError:
+        return {}
+    return {place.path: place for name in names if (place := _place(f"{directory}/{name}"))}
+
+
+def _place(path: str) -> _Place | None:
+    """Find out what is at a path; None where nothing is that can be watched."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - a thousand times, and without a Path
     except OSError:
         return None
-    return _Place(str(path), status.st_dev, status.st_ino)
+    return _Place(path, status.st_dev, status.st_ino) if os.access(path, os.R_OK) else None

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 _ROTATIONS = 200
-_IDLE_SECONDS = 10
+IDLE_SECONDS = 10
 _MANY = 10_000
-_PATH = "/.well-known/jwks.json"
+PATH = "/.well-known/jwks.json"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -86,9 +86,9 @@ def replace(path: Path, content: bytes) -> float:
     return moment
 
 
-def ask(connection: http.client.HTTPConnection, method: str = "GET") -> tuple[str, bytes]:
+def ask(connection: http.client.HTTPConnection, method: str = "GET", path: str = PATH) -> tuple[str, bytes]:
     """Ask once; give the ETag and the body."""
-    connection.request(method, _PATH)
+    connection.request(method, path)
     reply = connection.getresponse()
     return reply.headers["ETag"] or "", reply.read()
 
@@ -119,8 +119,8 @@ def rotations(directory: Path) -> None:
         connection.close()
         print(f"rename -> first answer with the new key, {_ROTATIONS} rotations: {milliseconds(taken)}")
         before = server.cpu()
-        time.sleep(_IDLE_SECONDS)
-        print(f"idle: {(server.cpu() - before) / _IDLE_SECONDS:.2%} of one core, RSS {server.rss():.1f} MiB")
+        time.sleep(IDLE_SECONDS)
+        print(f"idle: {(server.cpu() - before) / IDLE_SECONDS:.2%} of one core, RSS {server.rss():.1f} MiB")
 
 
 def many(directory: Path) -> None:
@@ -151,20 +151,20 @@ def many(directory: Path) -> None:
             time.sleep(1.5)
         print(f"one more key: {milliseconds(taken)}; slowest concurrent answer {slowest * 1e3:.1f} ms")
         before = server.cpu()
-        time.sleep(_IDLE_SECONDS)
-        idle = (server.cpu() - before) / _IDLE_SECONDS
+        time.sleep(IDLE_SECONDS)
+        idle = (server.cpu() - before) / IDLE_SECONDS
         print(f"idle with {count} files: {idle:.2%} of one core, RSS {server.rss():.1f} MiB")
         connection.close()
 
 
-def main() -> None:
-    """Run both on a filesystem in memory, where there is one."""
+def run(*measures: Callable[[Path], None]) -> None:
+    """Give each a folder on a filesystem in memory, where there is one."""
     memory = Path("/dev/shm")  # noqa: S108 - a place for a folder of random name
     where = memory if memory.is_dir() else None
-    for measure in (rotations, many):
+    for measure in measures:
         with tempfile.TemporaryDirectory(dir=where) as folder:
             measure(Path(folder))
 
 
 if __name__ == "__main__":
-    main()
+    run(rotations, many)

@@ -268,8 +268,8 @@ def test_random_histories(steps: list[tuple[float, dict[str, int], Policy, bool]
         for pause, names, policy, restart in steps:
             now += pause
             if restart and keyset:
-                state.save(keyset)
-                keyset = state.load()
+                state.save({"/": keyset})
+                keyset = state.load()["/"]
             keyset = build(files(*names.items()), policy, keyset, now)
             expected, held = model.step(now, names, policy)
             assert {one.kid for one in keyset.keys} == {KIDS[number] for number in expected}

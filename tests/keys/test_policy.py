@@ -122,7 +122,23 @@ VALUES = st.recursive(
     st.one_of(st.booleans(), st.integers(), st.text(alphabet="ab\"'\n.", max_size=5)),
     lambda inner: st.lists(inner, max_size=3),
 )
-NAMES = st.sampled_from(["allow", "kid", "max_age", "retain", "revoked", "x5c", "keys", "keys.a.alg", "keys.a.aliases"])
+NAMES = st.sampled_from(
+    [
+        "allow",
+        "kid",
+        "max_age",
+        "retain",
+        "revoked",
+        "x5c",
+        "keys",
+        "keys.a.alg",
+        "keys.a.aliases",
+        "issuer",
+        "metadata",
+        "metadata.token_endpoint",
+        "metadata.grant_types_supported",
+    ]
+)
 
 
 @given(st.dictionaries(NAMES, VALUES, max_size=4))

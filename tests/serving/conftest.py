@@ -16,7 +16,7 @@ PATH = "/.well-known/jwks.json"
 def entry() -> Entry[Representation]:
     """Build a set of two keys, large enough to compress."""
     keyset = build([read_file("a.pem", public_pem(key("RSA")) + public_pem(key("P-256")), None)], Policy())
-    return Entry(keyset, 300, {PATH: render(keyset, 300, "application/json")})
+    return Entry(keyset, 300, {PATH: render(keyset.body, 300, "application/json")})
 
 
 @pytest.fixture

@@ -6,8 +6,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
+from support import key, public_pem, raw
 
 from jwks_server.catalog import Catalog, Entry
+from jwks_server.keys.build import build
+from jwks_server.keys.keyset import read_file
+from jwks_server.keys.policy import Policy
+from jwks_server.serving.pages import pages
 from jwks_server.serving.public import application
 from jwks_server.serving.representation import Representation
 
@@ -141,6 +146,51 @@ async def test_nothing_loaded_yet(aiohttp_client: AiohttpClient) -> None:
     await expect_problem(reply, 503, "no-key-set")
     assert int(reply.headers["Retry-After"]) > 0
     assert (await client.options(PATH)).status == 204
+
+
+@pytest.fixture
+async def issuers(aiohttp_client: AiohttpClient, catalog: Catalog[Representation]) -> Client:
+    """Serve an issuer with a discovery document, beside one that has no set yet."""
+    policy = Policy(issuer="https://id.example.com")
+    keyset = build([read_file("a.pem", public_pem(key("P-256")), None)], policy)
+    found = pages("/acme", keyset, 300, path=PATH, media_type="application/json")
+    catalog.publish({"/acme": Entry(keyset, 300, found)}, frozenset({"/late"}))
+    return await aiohttp_client(application(catalog, PATH))
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/acme" + PATH, "/acme/.well-known/openid-configuration", "/.well-known/oauth-authorization-server/acme", PATH],
+)
+async def test_every_page_is_answered_like_the_set(issuers: Client, target: str) -> None:
+    """Each page has an ETag, is revalidated with it, and allows no other methods."""
+    got = await issuers.get(target)
+    assert got.status == 200
+    assert got.headers["Content-Type"] == "application/json"
+    assert got.headers["Cache-Control"] == "public, max-age=300, stale-if-error=86400"
+    head = await issuers.head(target)
+    assert (head.status, drop_date(head)) == (200, drop_date(got))
+    again = await issuers.get(target, headers={"If-None-Match": got.headers["ETag"]})
+    assert again.status == 304
+    await expect_problem(await issuers.get(target, headers={"If-Match": '"x"'}), 412, "precondition-failed")
+    assert (await issuers.options(target)).status == 204
+    await expect_problem(await issuers.delete(target), 405, "method-not-allowed")
+
+
+async def test_issuer_without_a_set(issuers: Client) -> None:
+    """Its path is 503 until there is a set; other paths below it are nothing."""
+    reply = await issuers.get("/late" + PATH)
+    await expect_problem(reply, 503, "no-key-set")
+    assert int(reply.headers["Retry-After"]) > 0
+    await expect_problem(await issuers.post("/late" + PATH), 405, "method-not-allowed")
+    for target in ("/late", "/late/.well-known/openid-configuration", "/never" + PATH, "/late/late" + PATH):
+        await expect_problem(await issuers.get(target), 404, "not-found")
+
+
+async def test_slashes_that_are_too_many(aiohttp_client: AiohttpClient) -> None:
+    """A doubled slash is another path, before a set is loaded too."""
+    client = await aiohttp_client(application(Catalog(), PATH))
+    assert b" 404 " in await raw(client.port or 0, f"GET /{PATH} HTTP/1.0\r\nHost: a\r\n\r\n".encode())
 
 
 async def test_a_fault_of_this_program(client: Client, catalog: Catalog[Any]) -> None:

@@ -17,7 +17,7 @@ KEYSET = build([read_file("a.pem", public_pem(key("RSA")) + public_pem(key("RSA"
 
 def variants() -> dict[str, Variant]:
     """Render the set anew."""
-    return {one.coding: one for one in render(KEYSET, 60, "application/json").variants}
+    return {one.coding: one for one in render(KEYSET.body, 60, "application/json").variants}
 
 
 def test_codings_hold_the_same_body() -> None:

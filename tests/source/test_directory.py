@@ -1,28 +1,42 @@
 """A directory's path -> what each of its key files holds."""
 
+import fnmatch
 import os
+import shutil
 import socket
+import string
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support import PASSPHRASE, key, private_pem, public_pem
 
 from jwks_server import errors
 from jwks_server.keys.keyset import KeyFile
 from jwks_server.source.directory import Directory
 from jwks_server.source.files import MAX_FILE_BYTES
+from jwks_server.source.folder import Scan
 
 PATTERNS = ("*.pem", "tls.crt")
 
 
 def read(path: Path) -> dict[str, KeyFile]:
     """Read a directory once."""
-    return {file.name: file for file in Directory(path, PATTERNS).read().files.values()}
+    return {file.name: file for file in files(Directory(path, PATTERNS))}
 
 
 def files(directory: Directory) -> list[KeyFile]:
     """Read a directory once more."""
-    return list(directory.read().files.values())
+    return list(scan(directory).files.values())
+
+
+def scan(directory: Directory, issuer: str = "/") -> Scan:
+    """Read a directory; give what it says of one issuer."""
+    seen = directory.read()[issuer]
+    assert isinstance(seen, Scan)
+    return seen
 
 
 def test_patterns_and_dots(tmp_path: Path) -> None:
@@ -155,23 +169,145 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
 
 
 def test_nested_items_of_a_volume(tmp_path: Path) -> None:
-    """In a volume, keys in folders are read too, under their path; in a flat directory they are not."""
-    (tmp_path / "..1" / "a" / "b").mkdir(parents=True)
-    (tmp_path / "..1" / "a" / "b" / "deep.pem").write_bytes(public_pem(key("P-256")))
+    """In a volume, keys in a folder's folders are the folder's, under their path; in a flat directory no one's."""
+    deep = tmp_path / "..1" / "a" / "b"
+    deep.mkdir(parents=True)
+    (deep / "deep.pem").write_bytes(public_pem(key("P-256")))
     (tmp_path / "..1" / "a" / "tls.crt").write_bytes(public_pem(key("P-384")))
-    assert list(read(tmp_path / "..1")) == []
+    assert list(scan(Directory(tmp_path / "..1", PATTERNS), "/a").files) == ["tls.crt"]
     (tmp_path / "..data").symlink_to("..1")
-    assert list(read(tmp_path)) == ["a/b/deep.pem", "a/tls.crt"]
+    volume = Directory(tmp_path, PATTERNS)
+    assert list(scan(volume, "/a").files) == ["b/deep.pem", "tls.crt"]
+    assert not scan(volume).files
+
+
+def test_folders_are_issuers(tmp_path: Path) -> None:
+    """Each folder, or link to one, is an issuer of its own; what has no key file or jwks.toml is empty."""
+    outside = tmp_path / "outside"
+    inside = tmp_path / "keys"
+    for folder in (outside, inside / "acme", inside / "policy", inside / "none", inside / ".hidden", inside / "x.pem"):
+        folder.mkdir(parents=True)
+        if folder.name not in {"policy", "none"}:
+            (folder / "a.pem").write_bytes(public_pem(key("P-256")))
+    (inside / "policy" / "jwks.toml").write_bytes(b"retain = 5")
+    (inside / "none" / "notes.txt").touch()
+    (inside / "linked").symlink_to(outside)
+    (inside / "loop").symlink_to("loop")
+    (inside / "dangling").symlink_to("nowhere")
+    (inside / "notes.txt").symlink_to(inside / "none" / "notes.txt")
+    directory = Directory(inside, PATTERNS)
+    seen = {path: found for path, found in directory.read().items() if isinstance(found, Scan)}
+    assert set(seen) == {"/", "/acme", "/policy", "/none", "/linked"}
+    assert {path for path, found in seen.items() if found.empty} == {"/none"}
+    assert list(seen["/acme"].files) == list(seen["/linked"].files) == ["a.pem"]
+    assert isinstance(seen["/"].files["x.pem"].error, errors.FileNotRegular)
+    assert seen["/policy"].policy == b"retain = 5"
+    assert directory.folder("/acme") == inside / "acme"
+
+
+def test_only_what_is_asked_for(tmp_path: Path) -> None:
+    """A look at one issuer reads no other; one at the directory itself finds new folders, and reads no known one."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.pem").write_bytes(public_pem(key("P-256")))
+    directory = Directory(tmp_path, PATTERNS)
+    assert set(directory.read(["/a"], everything=False)) == {"/", "/a", "/b"}  # the first look is at everything
+    assert set(directory.read(["/a"], everything=False)) == {"/a"}
+    (tmp_path / "c").mkdir()
+    assert set(directory.read(["/a"], everything=False)) == {"/a"}
+    assert set(directory.read(["/"], everything=False)) == {"/", "/c"}
+    assert set(directory.read()) == {"/", "/a", "/b", "/c"}
+
+
+def test_folder_that_is_gone(tmp_path: Path) -> None:
+    """A folder that was removed is said to be, once; a link that leads nowhere any more is a fault."""
+    acme, target, link = tmp_path / "acme", tmp_path.parent / f"{tmp_path.name}-target", tmp_path / "link"
+    for folder in (acme, target):
+        folder.mkdir()
+        (folder / "a.pem").write_bytes(public_pem(key("P-256")))
+    link.symlink_to(target)
+    directory = Directory(tmp_path, PATTERNS)
+    assert scan(directory, "/link").there
+    shutil.rmtree(acme)
+    target.rename(tmp_path.parent / f"{tmp_path.name}-away")
+    seen = directory.read()
+    assert isinstance(seen["/link"], errors.DirectoryUnreadable)
+    assert seen["/acme"] == Scan.nothing(whole=False)
+    assert "/acme" not in directory.read()
+    link.unlink()
+    link.symlink_to("link")
+    assert isinstance(directory.read()["/link"], errors.DirectoryUnreadable)
+
+
+def test_volume_inside_the_directory(tmp_path: Path) -> None:
+    """A folder with a data link of its own is read through it, whatever the links beside it say."""
+    for holder in (tmp_path / "flat", tmp_path / "volume"):
+        (holder / "acme" / "..1" / "deep").mkdir(parents=True)
+        (holder / "acme" / "..1" / "new.pem").write_bytes(public_pem(key("P-256")))
+        (holder / "acme" / "..1" / "deep" / "x.pem").write_bytes(public_pem(key("P-384")))
+        (holder / "acme" / "..data").symlink_to("..1")
+        (holder / "acme" / "old.pem").symlink_to("..data/old.pem")
+    data = tmp_path / "volume" / "..2026"
+    (data / "items").mkdir(parents=True)
+    (data / "items" / "b.pem").write_bytes(public_pem(key("P-256")))
+    (tmp_path / "volume" / "..data").symlink_to("..2026")
+    (tmp_path / "volume" / "items").symlink_to("..data/items")
+    for name in ("flat", "volume"):
+        directory = Directory(tmp_path / name, PATTERNS)
+        for _ in range(2):
+            found = scan(directory, "/acme")
+            assert (list(found.files), found.whole) == (["deep/x.pem", "new.pem"], True)
+    assert list(scan(directory, "/items").files) == ["b.pem"]
+    assert scan(directory, "/items").whole
+
+
+def test_folder_is_whole_when_it_is_another_one(tmp_path: Path) -> None:
+    """A flat folder changes file by file; one that was put in its place is another version."""
+    acme = tmp_path / "acme"
+    acme.mkdir()
+    (acme / "a.pem").write_bytes(public_pem(key("P-256")))
+    directory = Directory(tmp_path, PATTERNS)
+    assert [scan(directory, "/acme").whole for _ in range(2)] == [True, False]
+    acme.rename(tmp_path / ".old")
+    acme.mkdir()
+    assert scan(directory, "/acme").whole
+
+
+UNRESERVED = string.ascii_letters + string.digits + "-._~"
+NAMES = st.text(
+    st.characters(exclude_characters="/\0", exclude_categories=["Cs"]) | st.sampled_from(UNRESERVED + " %+"),
+    min_size=1,
+    max_size=8,
+).filter(lambda name: not name.startswith(".") and not fnmatch.fnmatch(name, "*.pem"))
+
+
+@given(NAMES)
+def test_names_of_issuers(name: str) -> None:
+    """A name of unreserved characters is served; any other with keys in it is refused with the way out."""
+    with tempfile.TemporaryDirectory() as holder:
+        folder = Path(holder) / name
+        folder.mkdir()
+        directory = Directory(Path(holder), PATTERNS)
+        assert scan(directory, f"/{name}").empty
+        (folder / "a.pem").write_bytes(public_pem(key("P-256")))
+        seen = directory.read()[f"/{name}"]
+    if set(name) <= set(UNRESERVED):
+        assert isinstance(seen, Scan)
+        assert not seen.empty
+    else:
+        assert isinstance(seen, errors.IssuerNameInvalid)
+        assert str(folder) in seen.message
+        assert "rename" in seen.message
 
 
 def test_policy_file(tmp_path: Path) -> None:
     """jwks.toml is read beside the keys; one that can't be read is an error of its own."""
     directory = Directory(tmp_path, PATTERNS)
-    assert directory.read().policy is None
+    assert scan(directory).policy is None
     (tmp_path / "jwks.toml").write_bytes(b"max_age = 5")
-    assert directory.read().policy == b"max_age = 5"
+    assert scan(directory).policy == b"max_age = 5"
     (tmp_path / "jwks.toml").write_bytes(b"#" * (MAX_FILE_BYTES + 1))
-    assert isinstance(directory.read().policy, errors.PolicyInvalid)
+    assert isinstance(scan(directory).policy, errors.PolicyInvalid)
 
 
 def test_world_readable(tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ def test_subpath_mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         f"24 1 0:22 /..2026_11_24_08_00_00.1/tls.crt {escaped}/tls.crt rw - tmpfs tmpfs rw\n"
     )
     monkeypatch.setattr(mounts, "_MOUNTS", table)
-    assert mounts.subpaths(keys) == {"tls.crt"}
+    assert mounts.subpaths(keys, mounts.table()) == {"tls.crt"}
     table.write_text(f"24 1 0:22 /..2026_11_24_08_00_00.1/sub {escaped} rw - tmpfs tmpfs rw\n")
-    assert mounts.subpaths(keys) == {"."}
+    assert mounts.subpaths(keys, mounts.table()) == {"."}
     table.unlink()
-    assert mounts.subpaths(keys) == frozenset()
+    assert mounts.subpaths(keys, mounts.table()) == frozenset()

@@ -1,6 +1,7 @@
 """Trigger -> read -> build -> publish."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 from support import key, public_pem
@@ -17,7 +18,11 @@ from jwks_server.source.triggers import Trigger, Triggers
 def reloader(path: Path, catalog: Catalog[bytes], policy: Policy | None = None) -> Reloader[bytes]:
     """Make a reloader that renders a set as its body."""
     return Reloader(
-        Directory(path, ["*.pem"]), policy or Policy(), catalog, lambda keyset, _: {"/": keyset.body}, timing=Timing()
+        Directory(path, ["*.pem"]),
+        policy or Policy(),
+        catalog,
+        lambda issuer, keyset, *_: {issuer: keyset.body},
+        timing=Timing(),
     )
 
 
@@ -56,7 +61,7 @@ async def test_one_reload_at_a_time_and_one_more(tmp_path: Path) -> None:
     started, go_on = asyncio.Event(), asyncio.Event()
     rendered = []
 
-    def render(keyset: KeySet, _max_age: int) -> dict[str, bytes]:
+    def render(_issuer: str, keyset: KeySet, _max_age: int, _before: Mapping[str, bytes]) -> dict[str, bytes]:
         rendered.append(keyset)
         loop.call_soon_threadsafe(started.set)
         asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result()

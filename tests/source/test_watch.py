@@ -12,7 +12,7 @@ from support import HANG_SECONDS
 
 from jwks_server.source import watch as watching
 from jwks_server.source.triggers import Trigger
-from jwks_server.source.watch import watch
+from jwks_server.source.watch import Hint, watch
 
 NEVER = 3600.0
 
@@ -21,13 +21,15 @@ class Watching:
     """A watch in the background."""
 
     def __init__(self) -> None:
-        self.seen: asyncio.Queue[Trigger] = asyncio.Queue()
+        self.seen: asyncio.Queue[Hint] = asyncio.Queue()
 
-    async def event(self) -> None:
-        """Wait for the next event."""
+    async def event(self) -> str:
+        """Wait for the next event; tell which issuer it is about."""
         async with asyncio.timeout(HANG_SECONDS):
-            while await self.seen.get() is not Trigger.EVENT:
-                pass
+            while True:
+                trigger, issuer = await self.seen.get()
+                if trigger is Trigger.EVENT:
+                    return issuer
 
     async def quiet(self) -> None:
         """Wait until the events of what was done so far are over: none for ten steps of the watch."""
@@ -45,8 +47,8 @@ async def watched(path: Path, interval: float = NEVER) -> AsyncIterator[Watching
     watching = Watching()
 
     async def run() -> None:
-        async for trigger in watch(path, lambda: interval, lambda name: not name.startswith(".") or name == "..data"):
-            watching.seen.put_nowait(trigger)
+        async for hint in watch(path, lambda: interval, lambda name: not name.startswith(".") or name == "..data"):
+            watching.seen.put_nowait(hint)
 
     task = asyncio.create_task(run())
     await watching.event()
@@ -89,6 +91,69 @@ async def test_unwanted_names(keys: Path) -> None:
         await one.quiet()
         (keys / "a").touch()
         await one.event()
+
+
+async def test_folders(keys: Path) -> None:
+    """A change in an issuer's folder, or in the folder that a link leads to, names the issuer."""
+    outside = keys.parent / "outside"
+    for folder in (keys / "acme", keys / ".hidden", outside):
+        folder.mkdir()
+    (keys / "linked").symlink_to(outside)
+    async with watched(keys) as one:
+        await one.quiet()
+        (keys / ".hidden" / "a").touch()
+        (keys / "acme" / ".litter").touch()
+        (keys / "acme" / "a").touch()
+        assert await one.event() == "/acme"
+        await one.quiet()
+        (outside / "a").touch()
+        assert await one.event() == "/linked"
+        await one.quiet()
+        (keys / "a").touch()
+        assert await one.event() == "/"
+
+
+async def test_events_without_end(keys: Path) -> None:
+    """While one issuer's events never pause, a look at everything still comes each interval."""
+    (keys / "acme").mkdir()
+    async with watched(keys, 0.05) as one, asyncio.timeout(HANG_SECONDS):
+        seen: list[Hint] = []
+        while seen.count((Trigger.PERIOD, "")) < 3 or (Trigger.EVENT, "/acme") not in seen:
+            (keys / "acme" / "a").touch()
+            seen.append(await one.seen.get())
+
+
+async def test_folders_come_and_go(keys: Path) -> None:
+    """A new folder is watched from then on, as is one that takes its place; a removed one is an event."""
+    async with watched(keys) as one:
+        for _ in range(3):
+            await one.quiet()
+            (keys / "acme").mkdir()
+            await one.event()
+            await one.quiet()
+            (keys / "acme" / "a").touch()
+            assert await one.event() == "/acme"
+            await one.quiet()
+            (keys / "acme").rename(keys / ".old")
+            await one.event()
+            shutil.rmtree(keys / ".old")
+
+
+async def test_volumes(keys: Path) -> None:
+    """In a volume the swap of the data link counts; a folder mounted beside it has a data link of its own."""
+    for name in ("..1/items", "..2/items", "acme/..1"):
+        (keys / name).mkdir(parents=True)
+    (keys / "..data").symlink_to("..1")
+    (keys / "items").symlink_to("..data/items")
+    async with watched(keys) as one:
+        await one.quiet()
+        (keys / "..1" / "items" / "a").touch()
+        (keys / "acme" / "..data").symlink_to("..1")
+        assert await one.event() == "/acme"
+        await one.quiet()
+        (keys / "new").symlink_to("..2")
+        (keys / "new").rename(keys / "..data")
+        assert await one.event() == "/"
 
 
 def delete_and_recreate(keys: Path) -> None:
@@ -197,7 +262,7 @@ async def test_rescan_alone(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None
     async with watched(keys, 0.01) as one:
         for _ in range(3):
             async with asyncio.timeout(HANG_SECONDS):
-                assert await one.seen.get() is Trigger.PERIOD
+                assert (await one.seen.get())[0] is Trigger.PERIOD
 
 
 async def test_watch_that_can_not_be_opened(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,5 +276,5 @@ async def test_watch_that_can_not_be_opened(keys: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(watching, "awatch", exhausted)
     async with watched(keys, 0.01) as one:
         async with asyncio.timeout(HANG_SECONDS):
-            while await one.seen.get() is not Trigger.PERIOD:
+            while (await one.seen.get())[0] is not Trigger.PERIOD:
                 pass

@@ -1,0 +1,150 @@
+"""One issuer's folder -> what each of its key files holds. Private bytes never leave this module."""
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from jwks_server.errors import FileUnreadable, KeyFileError, PolicyInvalid
+from jwks_server.keys.keyset import KeyFile, read_file
+from jwks_server.keys.table import FILE_NAME
+from jwks_server.source.files import Fingerprint, contents
+from jwks_server.source.volume import Open, descriptor
+
+_VOLUME_DEPTH = 8
+# What is wrong with the machine and not with the file: it must not cost a key that is known.
+_MACHINE_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.EINTR})
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What an issuer's folder held at one moment.
+
+    Attributes:
+        files: The key files by name, in order.
+        policy: The text of ``jwks.toml``, or why it can't be read; None where there is none.
+        whole: Whether it changes as a whole: a Kubernetes volume, or another folder than at the last scan.
+        there: Whether there is such a folder.
+    """
+
+    files: Mapping[str, KeyFile]
+    policy: bytes | PolicyInvalid | None
+    whole: bool
+    there: bool = True
+
+    @classmethod
+    def nothing(cls, *, whole: bool) -> "Scan":
+        """Tell that there is no such folder."""
+        return cls({}, None, whole, there=False)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing that makes the folder an issuer."""
+        return not self.files and self.policy is None
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What is remembered of a file. Without a fingerprint it is read again, without a change in vain."""
+
+    file: KeyFile
+    fingerprint: Fingerprint | None = None
+    digest: bytes = b""
+
+
+class Folder:
+    """An issuer's folder. Remembers what it read, so that only changed bytes are parsed again.
+
+    Args:
+        is_key_file: Tells whether a name is one of a key file.
+    """
+
+    def __init__(self, is_key_file: Callable[[str], bool]) -> None:
+        self._is_key_file = is_key_file
+        self._known: Mapping[str, _Read] = {}
+        self._identity: tuple[int, int] | None = None
+
+    def forget(self) -> None:
+        """Read every byte anew at the next scan, whatever stat says."""
+        self._known = {name: replace(read, fingerprint=None) for name, read in self._known.items()}
+
+    def clear(self) -> None:
+        """Parse every file anew at the next scan, whatever its bytes are."""
+        self._known = {}
+
+    def read(self, here: Open, passphrase: bytes | None, *, whole: bool, nested: bool) -> Scan:
+        """Read the folder as it is at one moment. An unchanged file gives the same object again.
+
+        Args:
+            here: The open folder.
+            passphrase: What opens encrypted private keys.
+            whole: Whether it is known to change as a whole.
+            nested: Whether the folders below it are read too.
+        """
+        known = dict(self._read_files(here.data, "", _VOLUME_DEPTH if nested else 0, passphrase))
+        identity = here.identity
+        whole = whole or here.link is not None or identity != self._identity
+        self._known, self._identity = known, identity
+        return Scan({name: known[name].file for name in sorted(known)}, _read_policy(here.data), whole)
+
+    def _read_files(self, folder: int, base: str, depth: int, passphrase: bytes | None) -> Iterator[tuple[str, _Read]]:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if depth and entry.is_dir(follow_symlinks=False):
+                    with descriptor(entry.name, folder) as below:
+                        yield from self._read_files(below, f"{base}{entry.name}/", depth - 1, passphrase)
+                elif self._is_key_file(entry.name):
+                    name = base + entry.name
+                    if read := self._look_at(entry, folder, name, passphrase):
+                        yield name, read
+
+    def _look_at(self, entry: os.DirEntry[str], folder: int, name: str, passphrase: bytes | None) -> _Read | None:
+        """Read a file unless it is known; None where it has gone since it was listed."""
+        known = self._known.get(name)
+        error: KeyFileError
+        try:
+            status = entry.stat()
+            if known and known.fingerprint == Fingerprint.of(status):
+                return known
+            return _read(name, contents(entry.name, folder, status), status, known, passphrase)
+        except KeyFileError as refused:
+            error = refused
+        except FileNotFoundError:
+            if not entry.is_symlink():
+                return None
+            error = FileUnreadable("The link leads nowhere; mend it, or remove it.")
+        except OSError as exc:
+            if known and exc.errno in _MACHINE_ERRNOS:
+                return replace(known, fingerprint=None)
+            error = FileUnreadable(f"The file can't be read: {reason(exc)}; mend it.")
+        return _Read(KeyFile(name, error=error))
+
+
+def _read(name: str, data: bytes, status: os.stat_result, known: _Read | None, passphrase: bytes | None) -> _Read:
+    digest = hashlib.sha256(data).digest()
+    file = known.file if known and known.digest == digest else read_file(name, data, passphrase)
+    exposed = bool(status.st_mode & stat.S_IROTH)
+    if file.world_readable != exposed:
+        file = replace(file, world_readable=exposed)
+    fingerprint = Fingerprint.of(status)
+    return _Read(file, None if fingerprint.may_hide_a_change() else fingerprint, digest)
+
+
+def _read_policy(folder: int) -> bytes | PolicyInvalid | None:
+    try:
+        return contents(FILE_NAME, folder, os.stat(FILE_NAME, dir_fd=folder))
+    except FileNotFoundError:
+        return None
+    except KeyFileError as error:
+        return PolicyInvalid(f"{FILE_NAME}: {error.message}")
+    except OSError as exc:
+        return PolicyInvalid(f"{FILE_NAME} can't be read: {reason(exc)}; mend it.")
+
+
+def reason(exc: OSError) -> str:
+    """Say in the system's words what is wrong."""
+    return os.strerror(exc.errno or errno.EIO)

@@ -1,0 +1,113 @@
+"""A directory that may be swapped while it is read: opened once, and read again where it didn't hold still."""
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+# The link that kubelet and the CSI driver swap; its rename is the only moment at which a volume is whole.
+DATA_LINK = "..data"
+_SWAPS_TOLERATED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """An open folder.
+
+    Attributes:
+        top: The folder's descriptor.
+        link: Where its ``..data`` leads; None where it is no Kubernetes volume.
+        data: The descriptor of what is in it: through the link where there is one.
+    """
+
+    top: int
+    link: str | None
+    data: int
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """What is another one when the folder itself was swapped."""
+        status = os.fstat(self.top)
+        return status.st_dev, status.st_ino
+
+
+def steadily(read: Callable[[Open], T], path: Path | str, parent: int | None = None) -> T | None:
+    """Open and read a folder, and again where it or its data link was swapped meanwhile.
+
+    Args:
+        read: Reads below the open folder only, so that no swap can mix two.
+        path: Where the folder is.
+        parent: The open directory that a relative path starts from.
+
+    Returns:
+        What was read; None where the folder never held still.
+
+    Raises:
+        OSError: It can't be opened or read; FileNotFoundError also where the data link leads nowhere.
+    """
+    for _ in range(_SWAPS_TOLERATED):
+        with descriptor(path, parent) as top:
+            link = _data_link(top)
+            try:
+                with nullcontext(top) if link is None else descriptor(link, top) as data:
+                    found = read(Open(top, link, data))
+            except FileNotFoundError:
+                if _unmoved(top, link, path, parent):
+                    raise
+                continue
+            if _unmoved(top, link, path, parent):
+                return found
+    return None
+
+
+@contextmanager
+def descriptor(path: Path | str, parent: int | None = None) -> Iterator[int]:
+    """Open a directory for as long as the block runs.
+
+    Raises:
+        OSError: There is none, or it can't be opened.
+    """
+    opened = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        yield opened
+    finally:
+        os.close(opened)
+
+
+def _data_link(top: int) -> str | None:
+    """Read the link of a Kubernetes volume; None where the directory is not one."""
+    try:
+        return os.readlink(DATA_LINK, dir_fd=top)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        if exc.errno == errno.EINVAL:  # something of that name, but no link
+            return None
+        raise
+
+
+def _unmoved(top: int, link: str | None, path: Path | str, parent: int | None) -> bool:
+    """Tell whether the open directory is still the one at the path, with the same data link."""
+    return os.path.samestat(os.fstat(top), os.stat(path, dir_fd=parent)) and _data_link(top) == link
+
+
+def folders(directory: int | Path, *, links: bool) -> set[str]:
+    """List the folders in a directory, or also links to folders; none with a leading dot.
+
+    Raises:
+        OSError: It can't be listed.
+    """
+    with os.scandir(directory) as entries:
+        return {entry.name for entry in entries if not entry.name.startswith(".") and _is_dir(entry, links)}
+
+
+def _is_dir(entry: os.DirEntry[str], links: bool) -> bool:  # noqa: FBT001 - handed through
+    try:
+        return entry.is_dir(follow_symlinks=links)
+    except OSError:  # a link that goes round in circles, or where no one may go
+        return False

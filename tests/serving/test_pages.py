@@ -1,0 +1,63 @@
+"""An issuer's key set -> its pages by URL path."""
+
+import json
+
+import pytest
+from support import key, public_pem
+
+from jwks_server.keys.build import build
+from jwks_server.keys.keyset import KeySet, read_file
+from jwks_server.keys.policy import Policy
+from jwks_server.serving.pages import pages
+
+ISSUER = "https://id.example.com/other"
+
+
+def keyset(issuer: str | None = ISSUER, number: int = 0) -> KeySet:
+    """Build a set of one key."""
+    return build([read_file("a.pem", public_pem(key("P-256", number)), None)], Policy(issuer=issuer))
+
+
+@pytest.mark.parametrize(
+    ("issuer", "expected"),
+    [
+        (
+            "/",
+            ["/keys.json", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"],
+        ),
+        (
+            "/acme",
+            [
+                "/acme/keys.json",
+                "/acme/.well-known/openid-configuration",
+                "/.well-known/oauth-authorization-server/acme",
+            ],
+        ),
+    ],
+)
+def test_paths(issuer: str, expected: list[str]) -> None:
+    """OpenID Connect appends, RFC 8414 inserts; the folder's name counts, not the path of the issuer's URL."""
+    found = pages(issuer, keyset(), 300, path="/keys.json", media_type="application/jwk-set+json")
+    assert list(found) == expected
+    kinds = [page.variants[0].headers["Content-Type"] for page in found.values()]
+    assert kinds == ["application/jwk-set+json", "application/json", "application/json"]
+    document = json.loads(found[expected[1]].variants[0].body)
+    assert document["jwks_uri"] == ISSUER + "/keys.json"
+    assert found[expected[1]] == found[expected[2]]
+
+
+def test_without_an_issuer() -> None:
+    """Then there is the set alone."""
+    assert list(pages("/acme", keyset(None), 300, path="/keys", media_type="a/b")) == ["/acme/keys"]
+
+
+def test_what_is_the_same_is_not_encoded_anew() -> None:
+    """Where only max-age is another, the encoded bytes are those from before; where a key is, they are not."""
+    first = pages("/", keyset(), 300, path="/k", media_type="a/b")
+    second = pages("/", keyset(), 299, path="/k", media_type="a/b", before=first)
+    third = pages("/", keyset(number=1), 299, path="/k", media_type="a/b", before=first)
+    for old, new in zip(first["/k"].variants, second["/k"].variants, strict=True):
+        assert new.body is old.body
+        assert "max-age=299" in new.headers["Cache-Control"]
+    assert [one.coding for one in third["/k"].variants] == ["identity", "gzip", "br"]
+    assert not {one.etag for one in third["/k"].variants} & {one.etag for one in first["/k"].variants}
