@@ -76,8 +76,8 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     seconds("--body-timeout", 5.0, 0.01, "How long a body, which nobody reads, is waited for."),
     seconds("--write-timeout", 20.0, 0.01, "How long a client may leave a reply unread."),
     seconds("--handshake-timeout", 10.0, 0.01, "How long a TLS handshake may take."),
-    option("--max-head", default=16384, type=click.IntRange(512, 2**20), metavar="BYTES", help="A request's head."),
-    option("--max-fields", default=100, type=click.IntRange(1, 10000), metavar="NUMBER", help="Its header fields."),
+    option("--max-head", default=16384, type=click.IntRange(4096, 2**20), metavar="BYTES", help="A request's head."),
+    option("--max-fields", default=100, type=click.IntRange(64, 10000), metavar="NUMBER", help="Its header fields."),
     option("--max-body", default=65536, type=click.IntRange(0, 2**30), metavar="BYTES", help="A body."),
     option(
         "--backlog",

@@ -9,11 +9,12 @@ from jwks_server.counts import Traffic
 from jwks_server.serving.protocol import Answered
 from jwks_server.serving.representation import Representation
 
-_MAX_ENTRIES = 1024
 _MAX_KEYS = 256
-_MAX_BYTES = 4 * 1024 * 1024
+# Replies, and their bytes with their keys: so much in any case, and so much more for each page that is served.
+_MAX_ENTRIES, _MAX_BYTES = 1024, 4 * 1024 * 1024
+_PAGE_ENTRIES, _PAGE_BYTES = 4, 8 * 1024
 
-# Within these bounds aiohttp's own limits on heads are not reached, so leaving a field out can't hide that one is.
+# Within these bounds no limit on heads is reached, so leaving a field out can't hide that one is.
 _MAX_HEAD_BYTES = 4096
 _MAX_FIELDS = 64
 _PRINTABLE = bytes(range(0x20, 0x7F))
@@ -104,7 +105,11 @@ class Memory:
             return
         key = self._keys.get(request) or key_of(request)
         size = len(key) + len(reply)
-        if len(self._replies) >= _MAX_ENTRIES or self._bytes + size > _MAX_BYTES:
+        pages = len(self._edition.pages)
+        if (
+            len(self._replies) >= _MAX_ENTRIES + pages * _PAGE_ENTRIES
+            or self._bytes + size > _MAX_BYTES + pages * _PAGE_BYTES
+        ):
             self._forget()
         self._replies[key] = Reply(reply, answer)
         self._bytes += size
