@@ -86,7 +86,7 @@ class Memory:
         """Find the reply to a request."""
         if self._edition is not self._catalog.current:
             self._forget()
-        return self._replies.get(self._keys.get(request) or self._key_of(request))
+        return self._replies.get(request) or self._replies.get(self._keys.get(request) or self._key_of(request))
 
     def _key_of(self, request: bytes) -> bytes:
         """Work out the key of a request, and remember it for a client that sends the same again."""
