@@ -11,7 +11,7 @@ import click
 from jwks_server import __version__
 from jwks_server.config import Address, Loop, Settings, Timing, read_passphrase
 from jwks_server.errors import ConfigError, JwksError
-from jwks_server.keys.jwk import ED_ALGS, OPTIONAL_KINDS, RSA_ALGS, KidScheme
+from jwks_server.keys.kinds import ED_ALGS, OPTIONAL_KINDS, RSA_ALGS, KidScheme
 from jwks_server.keys.policy import Policy
 from jwks_server.telemetry import LogFormat, logging_to_stderr
 

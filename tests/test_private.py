@@ -26,8 +26,8 @@ from support import (
 
 from jwks_server.errors import KeyFileError
 from jwks_server.keys.build import build
-from jwks_server.keys.jwk import KINDS
 from jwks_server.keys.keyset import read_file
+from jwks_server.keys.kinds import KINDS
 from jwks_server.keys.policy import Policy
 from jwks_server.serving.representation import render
 

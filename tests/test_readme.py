@@ -9,7 +9,7 @@ from support import ROOT
 
 from jwks_server.cli import cli
 from jwks_server.errors import JwksError
-from jwks_server.keys.jwk import KINDS
+from jwks_server.keys.kinds import KINDS
 from jwks_server.keys.lint import CODES
 
 README = (ROOT / "README.md").read_text()

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, get_args
 
 from jwks_server.errors import PolicyInvalid
-from jwks_server.keys.jwk import ED_ALGS, ENC_ALGS, OPTIONAL_KINDS, RSA_ALGS, SIG_ALGS, KidScheme, Use
+from jwks_server.keys.kinds import ED_ALGS, ENC_ALGS, OPTIONAL_KINDS, RSA_ALGS, SIG_ALGS, KidScheme, Use
 
 FILE_NAME = "jwks.toml"
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from jwks_server.errors import StateDamaged, StateUnusable
-from jwks_server.keys.jwk import KINDS, PublicKey, thumbprint
+from jwks_server.keys.jwk import PublicKey, thumbprint
 from jwks_server.keys.keyset import Key, KeySet
+from jwks_server.keys.kinds import KINDS
 from jwks_server.keys.policy import Policy
 
 _VERSION = 1
