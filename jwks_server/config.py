@@ -87,11 +87,10 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that ``serve`` needs to know.
+    """What is published, and how it is served; a command that serves nothing needs only the former.
 
     Attributes:
         directory: Where the key files are; it may be missing.
-        binds: Where to listen.
         path: The JWK Set's path.
         media_type: The JWK Set's Content-Type.
         patterns: The shell patterns that key files' names match.
@@ -100,6 +99,7 @@ class Settings:
         policy: The operator's decisions about the set, where ``jwks.toml`` says nothing.
         timing: How long things take.
         state: What is remembered across restarts; None for nothing.
+        binds: Where to listen.
         loop: The event loop.
         fast_path: Whether requests that were answered before get finished bytes.
 
@@ -108,7 +108,6 @@ class Settings:
     """
 
     directory: Path
-    binds: tuple[Address, ...]
     path: str
     media_type: str
     patterns: tuple[str, ...]
@@ -117,6 +116,7 @@ class Settings:
     policy: Policy
     timing: Timing
     state: Path | None
+    binds: tuple[Address, ...] = ()
     loop: Loop = "uvloop"
     fast_path: bool = True
 

@@ -6,6 +6,13 @@
     |-- ParserMissing              aiohttp would parse in Python, far more laxly; exit code 1
     |-- TaskDied                   a background task ended; exit code 1
     |-- StateDamaged, StateUnusable    the state file; serving goes on without what it would remember
+    |-- OutputUnusable             render's folder; exit code 2
+    |-- FetchFailed                a URL doesn't give a JWK Set; exit code 2
+    |-- WaitTimeout, NotReady      what was waited or asked for isn't so; exit code 1
+    |-- TokenMalformed, TokenAlgUnsupported    no answer about a token; exit code 2
+    |-- TokenRefused               no published key verifies a token; exit code 1
+    |   |-- KidUnknown, KeyPending, KeyRetired, KeyRevoked, KeyNotVisible
+    |   `-- TokenAlgMismatch, SignatureWrong
     |-- SourceError                the key directory as a whole; the last good set stays
     |   |-- DirectoryMissing
     |   |-- DirectoryUnreadable
@@ -31,13 +38,15 @@ from typing import ClassVar
 class JwksError(Exception):
     """What this program raises on purpose.
 
-    Two are equal when they say the same, so that a fault that lasts is reported once.
+    Two are equal when they say the same, so that a fault that lasts is reported once. A command that ends with one
+    exits with its ``exit_code``: 1 where the answer is no, 2 where there is none.
 
     Args:
         message: One sentence: the rule that was broken, then the way out.
     """
 
     code: ClassVar[str]
+    exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -54,6 +63,7 @@ class ConfigError(JwksError):
     """A flag, an environment variable or its value is wrong."""
 
     code = "config-invalid"
+    exit_code = 2
 
 
 class ListenError(JwksError):
@@ -86,6 +96,92 @@ class StateUnusable(JwksError):
     code = "state-unusable"
 
 
+class OutputUnusable(JwksError):
+    """The folder that ``render`` writes to can't be written, or is no place for public files."""
+
+    code = "output-unusable"
+    exit_code = 2
+
+
+class FetchFailed(JwksError):
+    """A URL can't be reached, or answers with something else than a JWK Set."""
+
+    code = "fetch-failed"
+    exit_code = 2
+
+
+class WaitTimeout(JwksError):
+    """The time was over before every replica did what was waited for."""
+
+    code = "wait-timeout"
+
+
+class NotReady(JwksError):
+    """The server doesn't say that it is ready."""
+
+    code = "not-ready"
+
+
+class TokenMalformed(JwksError):
+    """What was given is no signed JWT in compact form (RFC 7519 section 3, RFC 7515 section 3.1)."""
+
+    code = "token-malformed"
+    exit_code = 2
+
+
+class TokenAlgUnsupported(JwksError):
+    """The token's alg is one that this program can't verify."""
+
+    code = "token-alg-unsupported"
+    exit_code = 2
+
+
+class TokenRefused(JwksError):
+    """No published key verifies the token."""
+
+
+class KidUnknown(TokenRefused):
+    """No key has the token's kid."""
+
+    code = "kid-unknown"
+
+
+class KeyPending(TokenRefused):
+    """The key is there, and will be published later."""
+
+    code = "key-pending"
+
+
+class KeyRetired(TokenRefused):
+    """The key was published, and no longer is."""
+
+    code = "key-retired"
+
+
+class KeyRevoked(TokenRefused):
+    """The key is revoked in ``jwks.toml``."""
+
+    code = "key-revoked"
+
+
+class KeyNotVisible(TokenRefused):
+    """The key is published in the directory, but the URL doesn't serve it yet."""
+
+    code = "key-not-visible"
+
+
+class TokenAlgMismatch(TokenRefused):
+    """The key with the token's kid is for another alg, or not for signatures."""
+
+    code = "token-alg-mismatch"
+
+
+class SignatureWrong(TokenRefused):
+    """The key with the token's kid didn't make the token's signature."""
+
+    code = "signature-wrong"
+
+
 class SourceError(JwksError):
     """The key directory as a whole gives no set; the last good one stays in place."""
 
@@ -94,12 +190,14 @@ class DirectoryMissing(SourceError):
     """There is no directory at the path."""
 
     code = "directory-missing"
+    exit_code = 2
 
 
 class DirectoryUnreadable(SourceError):
     """The path is no directory, or it can't be listed."""
 
     code = "directory-unreadable"
+    exit_code = 2
 
 
 class NoKeys(SourceError):

@@ -31,11 +31,14 @@ class StateFile:
         self._path = path
         self._written = b""
 
-    def load(self) -> KeySet | None:
+    def load(self, *, set_aside: bool = True) -> KeySet | None:
         """Read the last published keys; None where there is no file.
 
+        Args:
+            set_aside: Whether to rename a damaged file to ``*.damaged``; who only looks leaves it.
+
         Raises:
-            StateDamaged: The contents are not what ``save`` writes; the file has been renamed to ``*.damaged``.
+            StateDamaged: The contents are not what ``save`` writes.
             StateUnusable: The file can't be read.
         """
         try:
@@ -47,6 +50,8 @@ class StateFile:
         try:
             keys = tuple(_key(entry) for entry in _entries(json.loads(data)))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
+            if not set_aside:
+                raise StateDamaged(f"{self._path} is damaged; remove it.") from exc
             aside = self._path.with_name(self._path.name + ".damaged")
             try:
                 self._path.replace(aside)

@@ -1,0 +1,147 @@
+"""The key directory as ``serve`` would publish it now, for the commands that start no server."""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from jwks_server.catalog import Entry
+from jwks_server.config import Settings
+from jwks_server.errors import FileUnreadable, NoKeys, PolicyInvalid, SourceError
+from jwks_server.keys.build import build
+from jwks_server.keys.keyset import KeyFile, KeySet, read_file
+from jwks_server.keys.lint import Finding, lint
+from jwks_server.keys.policy import FILE_NAME, Policy, parse
+from jwks_server.serving.representation import Representation, render
+from jwks_server.source import mounts
+from jwks_server.source.directory import Directory
+from jwks_server.source.files import contents
+from jwks_server.source.state import StateFile
+
+_ROOT = "/"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What ``serve`` would make of an issuer's files.
+
+    Attributes:
+        keyset: Its keys and a verdict for each file; empty where the policy is wrong.
+        entry: What would be published; None where nothing would.
+        fault: Why nothing would.
+        findings: What is allowed, but will likely hurt someone.
+        remembered: What the state file knows of the time before; None where there is none.
+    """
+
+    keyset: KeySet
+    entry: Entry[Representation] | None = None
+    fault: SourceError | None = None
+    findings: tuple[Finding, ...] = ()
+    remembered: KeySet | None = None
+
+
+def look(settings: Settings) -> Mapping[str, Look]:
+    """Look at the key directory once.
+
+    Returns:
+        What is there by issuer path, ``/`` for the directory itself.
+
+    Raises:
+        DirectoryMissing: There is nothing at the path.
+        DirectoryUnreadable: The directory can't be read.
+        StateDamaged: The state file isn't what the server writes.
+        StateUnusable: The state file can't be read.
+    """
+    directory = Directory(
+        settings.directory,
+        settings.patterns,
+        passphrase=settings.passphrase,
+        passphrase_file=settings.passphrase_file,
+    )
+    scan = directory.read()
+    now = time.time()
+    remembered = StateFile(settings.state).load(set_aside=False) if settings.state else None
+    try:
+        policy = _policy(scan.policy, settings.policy)
+    except PolicyInvalid as error:
+        return {_ROOT: Look(KeySet((), settings.policy), fault=error, remembered=remembered)}
+    keyset = build(scan.files.values(), policy, remembered, now, settings.timing.propagation)
+    if keyset.held:
+        nothing = NoKeys(f"No file in {settings.directory} gives a key; put one there, or say --allow-empty.")
+        return {_ROOT: Look(keyset, fault=nothing, remembered=remembered)}
+    max_age = keyset.max_age(now)
+    entry = Entry(keyset, max_age, {settings.path: render(keyset, max_age, settings.media_type)})
+    findings = lint(keyset, scan.files.values(), mounts.subpaths(settings.directory), now)
+    return {_ROOT: Look(keyset, entry, findings=findings, remembered=remembered)}
+
+
+def published(settings: Settings) -> Mapping[str, Entry[Representation]]:
+    """As ``look``, where only what would be published counts.
+
+    Raises:
+        SourceError: An issuer would have nothing to publish; also what ``look`` raises.
+    """
+    entries = {}
+    for issuer, seen in look(settings).items():
+        if seen.fault:
+            raise seen.fault
+        if seen.entry:
+            entries[issuer] = seen.entry
+    return entries
+
+
+def set_path(issuer: str, settings: Settings) -> str:
+    """Name the URL path of an issuer's JWK Set."""
+    return issuer.rstrip("/") + settings.path
+
+
+def single(path: Path, settings: Settings) -> KeySet:
+    """Build the set that would be published if a file were alone in its directory, with the ``jwks.toml`` there.
+
+    Raises:
+        KeyFileError: The file is refused.
+        PolicyInvalid: The ``jwks.toml`` beside it is wrong.
+    """
+    file = key_file(path, settings.passphrase)
+    policy = _policy(_bytes_of(path.with_name(FILE_NAME)), settings.policy)
+    keyset = build([file], policy, now=time.time(), propagation=settings.timing.propagation)
+    for verdict in keyset.verdicts:
+        if verdict.error:
+            raise verdict.error
+    return keyset
+
+
+def key_file(path: Path, passphrase: bytes | None) -> KeyFile:
+    """Read one key file.
+
+    Raises:
+        KeyFileError: The file gives no key.
+    """
+    data = _bytes_of(path)
+    if data is None:
+        raise FileUnreadable("There is no such file; check its name.")
+    file = read_file(path.name, data, passphrase)
+    if file.error:
+        raise file.error
+    return file
+
+
+def _bytes_of(path: Path) -> bytes | None:
+    folder: int | None = None
+    try:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return contents(path.name, folder, path.stat())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as exc:
+        raise FileUnreadable(f"The file can't be read: {exc.strerror}; mend it.") from exc
+    finally:
+        if folder is not None:
+            os.close(folder)
+
+
+def _policy(said: bytes | PolicyInvalid | None, defaults: Policy) -> Policy:
+    if isinstance(said, PolicyInvalid):
+        raise said
+    return parse(said or b"", defaults)
