@@ -14,6 +14,7 @@ from jwks_server.errors import ConfigError, JwksError
 from jwks_server.options import directory_argument, finite, key_options, option
 
 _INTERRUPTED = 130
+_PEM = "-----BEGIN"
 
 
 class _Lazy(click.Command):
@@ -110,7 +111,9 @@ def main() -> None:
         click.echo(exc.format_message(), err=True)
         sys.exit(ConfigError.exit_code)
     except click.ClickException as exc:
-        _fail(ConfigError(" ".join(exc.format_message().split())))
+        said = " ".join(exc.format_message().split())
+        # click repeats what it can't use, and that may be a private key.
+        _fail(ConfigError("PEM stands where a name belongs; name the key's file." if _PEM in said else said))
     except JwksError as error:
         _fail(error)
 

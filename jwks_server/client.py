@@ -81,7 +81,10 @@ def parse_url(text: str) -> URL:
     except ValueError:
         usable = False
     if not usable:
-        raise ConfigError(f"{text} is no http or https URL without a user; write, for example, https://id.example.com.")
+        shown = text.rpartition("@")[2]  # what stands before may be a password
+        raise ConfigError(
+            f"{shown} is no http or https URL without a user; write, for example, https://id.example.com."
+        )
     return url
 
 

@@ -88,12 +88,14 @@ class StateDamaged(JwksError):
     """The state file doesn't hold what this program writes there; it is set aside."""
 
     code = "state-damaged"
+    exit_code = 2
 
 
 class StateUnusable(JwksError):
     """The state file can't be read or written."""
 
     code = "state-unusable"
+    exit_code = 2
 
 
 class OutputUnusable(JwksError):

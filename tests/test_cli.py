@@ -10,22 +10,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from support import HANG_SECONDS, PASSPHRASE, SCRIPT, Running, key, private_pem, public_pem
+from support import HANG_SECONDS, PASSPHRASE, SCRIPT, Running, key, private_pem, public_pem, run
 
 from jwks_server import __version__
 from jwks_server.cli import cli
-
-
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the console script."""
-    return subprocess.run(
-        [SCRIPT, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=HANG_SECONDS,
-        env={**os.environ, **environment},
-        check=False,
-    )
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ written, or the command is called wrongly."""
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class File:
     """A file to write: where it is served, where it stands below the folder, and what is in it."""
 
     url_path: str
@@ -45,7 +45,7 @@ def command(*, settings: Settings, out: Path, as_json: bool) -> None:
     """Write exactly the bytes that serve would send for DIR into files."""
     _keep_apart(settings.directory, out)
     entries = offline.published(settings)
-    files = list(_files({path: page for entry in entries.values() for path, page in entry.pages.items()}))
+    files = list(layout({path: page for entry in entries.values() for path, page in entry.pages.items()}))
     manifest = {"files": [_described(file) for file in files]}
     try:
         outdated = _named_by_manifest(out) - {file.name for file in files}
@@ -72,20 +72,20 @@ def _keep_apart(directory: Path, out: Path) -> None:
         raise ConfigError(f"--out {out} and {directory} hold one another, so keys would be published; keep them apart.")
 
 
-def _files(pages: Mapping[str, Representation]) -> Iterator[_File]:
+def layout(pages: Mapping[str, Representation]) -> Iterator[File]:
     """Name the files of each page; a page whose path is another's folder gets an ending."""
     for path, page in sorted(pages.items()):
         is_folder = any(other.startswith(f"{path}/") for other in pages)
         for variant in page.variants:
-            yield _File(path, path.lstrip("/") + (".json" if is_folder else "") + _SUFFIXES[variant.coding], variant)
+            yield File(path, path.lstrip("/") + (".json" if is_folder else "") + _SUFFIXES[variant.coding], variant)
 
 
-def _described(file: _File) -> dict[str, Any]:
+def _described(file: File) -> dict[str, Any]:
     variant = file.variant
     return {"path": file.url_path, "file": file.name, "coding": variant.coding, "headers": dict(variant.headers)}
 
 
-def _headers(files: list[_File]) -> str:
+def _headers(files: list[File]) -> str:
     """Write the headers of the uncoded files; a host that compresses makes entity tags of its own, so none is said."""
     lines = []
     for file in files:
