@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+NPM_FLAGS := --silent --ignore-scripts --no-package-lock --no-audit --no-fund
 WHEEL_CHECK := build/wheel-check
 
-.PHONY: run test check lint types layers wheel-test bench clean
+.PHONY: run test check lint types layers wheel-test clients bench clean
 
 run: $(VENV)/run
 	$(BIN)/jwks-server serve sample_keys
@@ -34,10 +35,15 @@ wheel-test: $(VENV)/dev
 	$(WHEEL_CHECK)/.venv/bin/pip install --quiet "$$(ls dist/*.whl)[test]"
 	cd $(WHEEL_CHECK) && .venv/bin/python -m pytest
 
-$(VENV)/run $(VENV)/test $(VENV)/dev: $(VENV)/%: pyproject.toml
+$(VENV)/run $(VENV)/test $(VENV)/clients $(VENV)/dev: $(VENV)/%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable ".$(if $(filter-out run,$*),[$*])"
 	touch $@
+
+# Real JWKS clients from PyPI and, where npm is, from npm; prints what each makes of the server.
+clients: $(VENV)/clients
+	if command -v npm >/dev/null; then cd tests/clients/js && npm install $(NPM_FLAGS); fi
+	cd tests && ../$(BIN)/python -m clients.matrix
 
 # Beside nginx, Go, plain aiohttp and a C floor: needs Debian's nginx, wrk, golang-go and gcc, and says so.
 bench: $(VENV)/dev
@@ -45,4 +51,4 @@ bench: $(VENV)/dev
 	cd tests && ../$(BIN)/python -m bench.compare
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist tests/clients/js/node_modules

@@ -7,10 +7,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from cryptography import x509
@@ -221,9 +222,15 @@ async def raw(port: int, request: bytes) -> bytes:
     return reply
 
 
-def sign(private: Any, alg: str, kid: str) -> str:
+def sign(
+    private: Any,
+    alg: str,
+    kid: str,
+    claims: Mapping[str, object] = MappingProxyType({"sub": "somebody"}),
+    typ: str = "JWT",
+) -> str:
     """Sign a JWT with cryptography alone (RFC 7515 section 5.1)."""
-    parts = ({"alg": alg, "kid": kid, "typ": "JWT"}, {"sub": "somebody"})
+    parts = ({"alg": alg, "kid": kid, "typ": typ}, dict(claims))
     signing_input = b".".join(base64.urlsafe_b64encode(json.dumps(one).encode()).rstrip(b"=") for one in parts)
     digest: hashes.HashAlgorithm = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}.get(
         alg.rstrip("K")[-3:], hashes.SHA256()

@@ -173,6 +173,17 @@ def test_python_parser_is_refused(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr.splitlines()[-1].split()[-1]) == (1, "[parser-missing]")
 
 
+def test_serving_costs_no_other_command_s_imports() -> None:
+    """What only other commands need is not loaded by the server."""
+    program = "import sys, jwks_server.cli, jwks_server.service; print(*sorted(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=HANG_SECONDS, check=True
+    )
+    loaded = set(done.stdout.split())
+    assert "aiohttp.web" in loaded
+    assert not loaded & {"joserfc", "jwks_server.client", "jwks_server.offline", "jwks_server.commands.check"}
+
+
 def test_passphrase_from_a_pipe(tmp_path: Path) -> None:
     """A passphrase that can be read only once is read once, and keeps opening the keys."""
     (tmp_path / "a.pem").write_bytes(private_pem(key("P-256"), encrypted=True))
