@@ -8,9 +8,9 @@ from pathlib import Path
 
 from jwks_server.catalog import Entry
 from jwks_server.config import Settings
-from jwks_server.errors import FileUnreadable, NoKeys, PolicyInvalid, SourceError
+from jwks_server.errors import FileUnreadable, KeyFileError, NoKeys, PolicyInvalid, SourceError
 from jwks_server.keys.build import build
-from jwks_server.keys.keyset import KeyFile, KeySet, read_file
+from jwks_server.keys.keyset import KeyFile, KeySet, Verdict, read_file
 from jwks_server.keys.lint import Finding, lint
 from jwks_server.keys.policy import FILE_NAME, Policy, parse
 from jwks_server.serving.representation import Representation, render
@@ -63,7 +63,9 @@ def look(settings: Settings) -> Mapping[str, Look]:
     now = time.time()
     remembered = StateFile(settings.state).load(set_aside=False) if settings.state else None
     try:
-        policy = _policy(scan.policy, settings.policy)
+        if isinstance(scan.policy, PolicyInvalid):
+            raise scan.policy
+        policy = parse(scan.policy or b"", settings.policy)
     except PolicyInvalid as error:
         return {_ROOT: Look(KeySet((), settings.policy), fault=error, remembered=remembered)}
     keyset = build(scan.files.values(), policy, remembered, now, settings.timing.propagation)
@@ -96,6 +98,15 @@ def set_path(issuer: str, settings: Settings) -> str:
     return issuer.rstrip("/") + settings.path
 
 
+def removed_at(verdict: Verdict, policy: Policy) -> float | None:
+    """Tell when the unpublished keys of an accepted file left the set; None where they are revoked.
+
+    Returns:
+        Seconds since the epoch.
+    """
+    return policy.of(verdict.file).remove_at if policy.revoked.isdisjoint(verdict.kids) else None
+
+
 def single(path: Path, settings: Settings) -> KeySet:
     """Build the set that would be published if a file were alone in its directory, with the ``jwks.toml`` there.
 
@@ -104,8 +115,13 @@ def single(path: Path, settings: Settings) -> KeySet:
         PolicyInvalid: The ``jwks.toml`` beside it is wrong.
     """
     file = key_file(path, settings.passphrase)
-    policy = _policy(_bytes_of(path.with_name(FILE_NAME)), settings.policy)
-    keyset = build([file], policy, now=time.time(), propagation=settings.timing.propagation)
+    try:
+        said = _bytes_of(path.with_name(FILE_NAME))
+    except KeyFileError as error:
+        raise PolicyInvalid(f"{FILE_NAME}: {error.message}") from error
+    keyset = build(
+        [file], parse(said or b"", settings.policy), now=time.time(), propagation=settings.timing.propagation
+    )
     for verdict in keyset.verdicts:
         if verdict.error:
             raise verdict.error
@@ -139,9 +155,3 @@ def _bytes_of(path: Path) -> bytes | None:
     finally:
         if folder is not None:
             os.close(folder)
-
-
-def _policy(said: bytes | PolicyInvalid | None, defaults: Policy) -> Policy:
-    if isinstance(said, PolicyInvalid):
-        raise said
-    return parse(said or b"", defaults)

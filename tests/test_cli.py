@@ -173,6 +173,14 @@ def test_python_parser_is_refused(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr.splitlines()[-1].split()[-1]) == (1, "[parser-missing]")
 
 
+@pytest.mark.parametrize("name", sorted(set(cli.commands) - {"serve"}))
+def test_every_command_tells_how_it_is_called(name: str) -> None:
+    """Each command has a help text of its own; where its answer can be a no, with its exit codes."""
+    output = CliRunner().invoke(cli, [name, "--help"], prog_name="jwks-server").output
+    assert output.startswith(f"Usage: jwks-server {name} ")
+    assert ("Exit code 0" in output) == (name not in {"completion", "version"})
+
+
 def test_serving_costs_no_other_command_s_imports() -> None:
     """What only other commands need is not loaded by the server."""
     program = "import sys, jwks_server.cli, jwks_server.service; print(*sorted(sys.modules))"

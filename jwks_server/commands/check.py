@@ -71,8 +71,8 @@ def _of_verdict(verdict: Verdict, keys: Mapping[str, Key], policy: Policy) -> It
         if kid in keys:
             yield _of_key(keys[kid])
         else:
-            removed = policy.of(verdict.file).remove_at is not None and policy.revoked.isdisjoint(verdict.kids)
-            yield {**file, "kid": kid, "verdict": "removed" if removed else "revoked"}
+            revoked = offline.removed_at(verdict, policy) is None
+            yield {**file, "kid": kid, "verdict": "revoked" if revoked else "removed"}
 
 
 def _of_key(key: Key) -> dict[str, str]:

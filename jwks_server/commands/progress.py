@@ -22,8 +22,7 @@ class Progress:
 
     def __init__(self, gate: Gate, timeout: float) -> None:
         self._gate = gate
-        self._started = time.time()
-        self._deadline = self._started + timeout
+        self._deadline = time.time() + timeout
         self._bar = (
             click.progressbar(length=1, file=sys.stderr, show_eta=False, show_percent=False, item_show_func=str)
             if sys.stderr.isatty()

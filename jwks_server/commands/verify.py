@@ -81,16 +81,16 @@ def _at_url(token: Token, url: str) -> tuple[Jwk, str]:
 
 def _in_directory(token: Token, directory: Path, settings: Settings) -> tuple[Jwk, str]:
     looks = offline.look(replace(settings, directory=directory))
-    published = [key for look in looks.values() for key in look.keyset.keys if look.entry]
+    published = [(json.loads(key.json), key) for look in looks.values() for key in look.keyset.keys if look.entry]
     try:
-        found = verifying_key(token, [json.loads(key.json) for key in published])
+        found = verifying_key(token, [jwk for jwk, _ in published])
     except KidUnknown:
         for look in looks.values():
             if look.fault:
                 raise look.fault from None
             _explain(token.kid, look)
         raise
-    return found, _standing(next(key for key in published if key.kid == found["kid"]), looks)
+    return found, _standing(next(key for jwk, key in published if jwk is found), looks)
 
 
 def _explain(kid: str | None, look: offline.Look) -> None:
@@ -110,8 +110,8 @@ def _explain(kid: str | None, look: offline.Look) -> None:
 
 
 def _withheld(verdict: Verdict, keyset: KeySet) -> TokenRefused:
-    removed = keyset.policy.of(verdict.file).remove_at
-    if removed is None or not keyset.policy.revoked.isdisjoint(verdict.kids):
+    removed = offline.removed_at(verdict, keyset.policy)
+    if removed is None:
         return KeyRevoked(f"jwks.toml revokes the key of {verdict.file}; sign with another.")
     return KeyRetired(f"{verdict.file} retired at {utc(removed)}, by jwks.toml; sign with another.")
 
