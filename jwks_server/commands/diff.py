@@ -17,7 +17,8 @@ from jwks_server.serving.representation import Representation
 
 _EPILOG = """A URL without a path stands for all that is served there. Retiring keys are known from --state only.
 
-Exit code 0: no difference. 1: a difference. 2: DIR or URL can't be read, or the command is called wrongly."""
+Exit code 0: no difference. 1: a difference, or DIR publishes nothing. 2: DIR or URL can't be read, or the command is
+called wrongly."""
 _SHOWN = 40
 
 Difference = Mapping[str, Any]

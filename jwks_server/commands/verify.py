@@ -24,8 +24,8 @@ _EPILOG = """A SOURCE is a key directory, or the URL of a JWK Set. Given both, a
 the URL doesn't serve yet is told from one that is unknown. Only the signature is looked at, no claim. TOKEN - reads
 the token from standard input, which keeps it out of the list of processes.
 
-Exit code 0: each source has the key that verifies. 1: one has not. 2: there is no answer: the token is malformed, a
-source can't be read, or the command is called wrongly."""
+Exit code 0: each source has the key that verifies. 1: one has not, or publishes nothing. 2: there is no answer: the
+token is malformed, a source can't be read, or the command is called wrongly."""
 
 
 @click.command(name="verify", epilog=_EPILOG)
