@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 NPM_FLAGS := --silent --ignore-scripts --no-package-lock --no-audit --no-fund
 WHEEL_CHECK := build/wheel-check
 
-.PHONY: run test check lint types layers wheel-test clients bench clean
+.PHONY: run test check lint types layers wheel-test clients conformance bench clean
 
 run: $(VENV)/run
 	$(BIN)/jwks-server serve sample_keys
@@ -30,7 +30,7 @@ wheel-test: $(VENV)/dev
 	rm -rf $(WHEEL_CHECK) dist
 	$(BIN)/python -m build --wheel --outdir dist
 	mkdir -p $(WHEEL_CHECK)
-	cp -R tests sample_keys deploy README.md CHANGELOG.md pyproject.toml $(WHEEL_CHECK)
+	cp -R tests sample_keys deploy docs README.md CHANGELOG.md pyproject.toml $(WHEEL_CHECK)
 	$(PYTHON) -m venv $(WHEEL_CHECK)/.venv
 	$(WHEEL_CHECK)/.venv/bin/pip install --quiet "$$(ls dist/*.whl)[test]"
 	cd $(WHEEL_CHECK) && .venv/bin/python -m pytest
@@ -44,6 +44,12 @@ $(VENV)/run $(VENV)/test $(VENV)/clients $(VENV)/dev: $(VENV)/%: pyproject.toml
 clients: $(VENV)/clients
 	if command -v npm >/dev/null; then cd tests/clients/js && npm install $(NPM_FLAGS); fi
 	cd tests && ../$(BIN)/python -m clients.matrix
+
+# REDbot and schemathesis need other versions of some libraries than we do, so they live apart.
+conformance: $(VENV)/test
+	$(PYTHON) -m venv build/conformance
+	build/conformance/bin/pip install --quiet redbot schemathesis
+	$(BIN)/python tests/conformance.py build/conformance/bin
 
 # Beside nginx, Go, plain aiohttp and a C floor: needs Debian's nginx, wrk, golang-go and gcc, and says so.
 bench: $(VENV)/dev

@@ -9,9 +9,10 @@ import click
 
 from jwks_server import __version__
 from jwks_server.commands.output import printable
-from jwks_server.config import Address, Loop, Settings
+from jwks_server.config import Loop, Settings
 from jwks_server.errors import ConfigError, JwksError
-from jwks_server.options import directory_argument, finite, key_options, option
+from jwks_server.flags import finite, limits_of, listening_of, listening_options, option
+from jwks_server.options import directory_argument, key_options
 
 _INTERRUPTED = 130
 _PEM = "-----BEGIN"
@@ -48,8 +49,9 @@ for _name, _help in {
 
 
 @cli.command()
+@click.pass_context
 @directory_argument
-@option("--bind", multiple=True, default=["127.0.0.1:8080"], metavar="HOST:PORT", help="Listen here. Repeatable.")
+@listening_options
 @key_options
 @option(
     "--rescan",
@@ -76,20 +78,23 @@ for _name, _help in {
     "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), help="The least level."
 )
 def serve(  # noqa: PLR0913 - one parameter an option
+    context: click.Context,
+    /,
     *,
     settings: Settings,
-    bind: tuple[str, ...],
     rescan: float,
     settle: float,
     loop: Loop,
     no_fast_path: bool,
     log_format: Literal["console", "json"],
     log_level: str,
+    **_of_context: object,
 ) -> None:
     """Serve the keys in DIR and follow its changes, until SIGTERM."""
     settings = replace(
         settings,
-        binds=tuple(Address.parse(text) for text in bind),
+        listening=listening_of(context),
+        limits=limits_of(context),
         timing=replace(settings.timing, rescan=rescan, settle=settle),
         loop=loop,
         fast_path=not no_fast_path,

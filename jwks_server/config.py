@@ -1,63 +1,25 @@
 """The settings, parsed and validated once."""
 
 import re
+import resource
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Literal
 
+from jwks_server.address import AnyAddress
 from jwks_server.errors import ConfigError
 from jwks_server.keys.policy import Policy
 
 Loop = Literal["uvloop", "asyncio"]
 
-_MAX_PORT = 65535
-_PORT_DIGITS = 5
 _PASSPHRASE_BYTES = 4096
+# Listeners, the admin's connections, the directory's files, the watch.
+_RESERVED_DESCRIPTORS = 96
+_MAX_CONNECTIONS = 50_000
 # RFC 3986 section 3.3, without percent-encoding.
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+")
 # RFC 9110 section 8.3.1.
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+(?:; ?[A-Za-z0-9-]+=[A-Za-z0-9._-]+)*")
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen; port 0 is any free one."""
-
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, text: str) -> "Address":
-        """Read ``HOST:PORT`` or ``[IPV6]:PORT``.
-
-        Raises:
-            ConfigError: The text is neither.
-        """
-        host, colon, port = text.rpartition(":")
-        bracketed = host.startswith("[") and host.endswith("]")
-        is_port = port.isascii() and port.isdigit() and len(port) <= _PORT_DIGITS and int(port) <= _MAX_PORT
-        if not colon or not is_port or not _is_host(host.strip("[]")) or (":" in host) != bracketed:
-            raise ConfigError(f"--bind {text} is not HOST:PORT or [IPV6]:PORT; write, for example, 127.0.0.1:8080.")
-        return cls(host.strip("[]"), int(port))
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
-
-
-def _is_host(text: str) -> bool:
-    """Tell whether a text can be an address or a name; empty is every address of the machine."""
-    if ":" in text:
-        try:
-            IPv6Address(text)
-        except ValueError:
-            return False
-        return True
-    try:
-        return not text or (text.isprintable() and " " not in text and bool(text.encode("idna")))
-    except UnicodeError:
-        return False
 
 
 def read_passphrase(path: Path) -> bytes:
@@ -68,6 +30,27 @@ def read_passphrase(path: Path) -> bytes:
     """
     with path.open("rb") as file:
         return file.read(_PASSPHRASE_BYTES).rstrip(b"\r\n")
+
+
+def room_for_connections(wanted: int | None) -> int:
+    """Tell how many connections there can be at once; the limit on descriptors is raised as far as it may be.
+
+    Args:
+        wanted: How many are asked for; None for as many as there is room for, up to a bound of reason.
+
+    Raises:
+        ConfigError: There is no room for so many.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    descriptors = _MAX_CONNECTIONS + _RESERVED_DESCRIPTORS if most == resource.RLIM_INFINITY else most
+    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, most))
+    room = max(1, descriptors - _RESERVED_DESCRIPTORS)
+    if wanted and wanted > room:
+        raise ConfigError(
+            f"--max-connections {wanted} needs {wanted + _RESERVED_DESCRIPTORS} file descriptors, and the limit is "
+            f"{descriptors}; raise it with ulimit -n or LimitNOFILE=."
+        )
+    return wanted or min(room, _MAX_CONNECTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +69,73 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What a client may do, and how long it may take. Times are in seconds, sizes in bytes.
+
+    Attributes:
+        max_connections: How many there are at once.
+        head_timeout: From the first byte of a request's head, or from the connection's begin, to its end.
+        idle_timeout: Between two requests. Longer than a proxy before us keeps its connections idle (60 s is common),
+            so that it is the one to close them.
+        body_timeout: How long a body is read and thrown away, so that the reply isn't lost.
+        write_timeout: How long a client may leave a reply unread.
+        handshake_timeout: For a TLS handshake.
+        max_head: A request's head.
+        max_fields: Its fields.
+        max_body: How much of a body is read and thrown away.
+        backlog: How many connections wait in the kernel to be accepted. With the usual 128 the rest of a burst of
+            clients tries again after a second.
+    """
+
+    max_connections: int
+    head_timeout: float = 10.0
+    idle_timeout: float = 75.0
+    body_timeout: float = 5.0
+    write_timeout: float = 20.0
+    handshake_timeout: float = 10.0
+    max_head: int = 16 * 1024
+    max_fields: int = 100
+    max_body: int = 64 * 1024
+    backlog: int = 4096
+
+    @property
+    def shortest(self) -> float:
+        """The shortest of the times."""
+        return min(self.head_timeout, self.idle_timeout, self.body_timeout, self.write_timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where and how to listen.
+
+    Attributes:
+        public: The public listener's addresses.
+        admin: The admin listener's; none for no such listener.
+        unix_mode: The mode of unix sockets.
+        reuse_port: Whether several processes share a port.
+        tls_cert: The certificate chain's file, for TLS on the public listener; None for none.
+        tls_key: Its private key's file.
+        drain: How long to go on after SIGTERM before the listeners are closed, in seconds.
+        grace: How long to wait for the connections after that, in seconds.
+        access_log: Whether each answer is logged.
+    """
+
+    public: tuple[AnyAddress, ...]
+    admin: tuple[AnyAddress, ...] = ()
+    unix_mode: int = 0o660
+    reuse_port: bool = False
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    drain: float = 0.0
+    grace: float = 10.0
+    access_log: bool = False
+
+    def __post_init__(self) -> None:
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise ConfigError("--tls-cert and --tls-key go together; give both, or none.")
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What is published, and how it is served; a command that serves nothing needs only the former.
 
@@ -99,7 +149,8 @@ class Settings:
         policy: The operator's decisions about the set, where ``jwks.toml`` says nothing.
         timing: How long things take.
         state: What is remembered across restarts; None for nothing.
-        binds: Where to listen.
+        listening: Where and how to listen.
+        limits: What clients may do.
         loop: The event loop.
         fast_path: Whether requests that were answered before get finished bytes.
 
@@ -116,7 +167,8 @@ class Settings:
     policy: Policy
     timing: Timing
     state: Path | None
-    binds: tuple[Address, ...] = ()
+    listening: Listening = Listening(public=())
+    limits: Limits = Limits(max_connections=1)
     loop: Loop = "uvloop"
     fast_path: bool = True
 

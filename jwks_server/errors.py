@@ -5,10 +5,11 @@
     |-- ListenError                an address can't be listened on; exit code 1
     |-- ParserMissing              aiohttp would parse in Python, far more laxly; exit code 1
     |-- TaskDied                   a background task ended; exit code 1
+    |-- TlsInvalid                 the certificate or its key; exit code 1 at start, later the last good pair stays
     |-- StateDamaged, StateUnusable    the state file; serving goes on without what it would remember
     |-- OutputUnusable             render's folder; exit code 2
     |-- FetchFailed                a URL doesn't give a JWK Set; exit code 2
-    |-- WaitTimeout, NotReady      what was waited or asked for isn't so; exit code 1
+    |-- WaitTimeout                what was waited for isn't so; exit code 1
     |-- TokenMalformed, TokenAlgUnsupported    no answer about a token; exit code 2
     |-- TokenRefused               no published key verifies a token; exit code 1
     |   |-- KidUnknown, KeyPending, KeyRetired, KeyRevoked, KeyNotVisible
@@ -25,8 +26,9 @@
     |   |-- KindUnsupported, KindNotAllowed
     |   `-- CertificateMismatch, AlgMismatch, KidConflict, KidInvalid
     `-- Problem                    one request; an RFC 9457 problem document
-        |-- BadRequest, NotFound, MethodNotAllowed, NotAcceptable, PreconditionFailed
-        `-- InternalError, NoKeySet
+        |-- BadRequest, NotFound, MethodNotAllowed, NotAcceptable, RequestTimeout, PreconditionFailed
+        |-- HeadTooLarge, VersionUnsupported
+        `-- InternalError, NoKeySet, NotReady
 
 A ``code`` is stable: logs, metrics, the command line, HTTP and README.md use the same one. A message says
 the rule that was broken and the way out; it never holds key material.
@@ -78,6 +80,12 @@ class ParserMissing(JwksError):
     code = "parser-missing"
 
 
+class TlsInvalid(JwksError):
+    """The TLS certificate and its private key can't be used."""
+
+    code = "tls-invalid"
+
+
 class TaskDied(JwksError):
     """A background task ended, so that what is served could no longer follow the directory."""
 
@@ -116,12 +124,6 @@ class WaitTimeout(JwksError):
     """The time was over before every replica did what was waited for."""
 
     code = "wait-timeout"
-
-
-class NotReady(JwksError):
-    """The server doesn't say that it is ready."""
-
-    code = "not-ready"
 
 
 class TokenMalformed(JwksError):
@@ -327,10 +329,19 @@ class Problem(JwksError):
 
 
 class BadRequest(Problem):
-    """What arrived is no HTTP request (RFC 9112)."""
+    """What arrived is no HTTP request (RFC 9112).
+
+    Args:
+        message: As everywhere.
+        reason: The part that is wrong, for those who count.
+    """
 
     code = "bad-request"
     status = 400
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class NotFound(Problem):
@@ -341,10 +352,19 @@ class NotFound(Problem):
 
 
 class MethodNotAllowed(Problem):
-    """The method is not one of GET, HEAD and OPTIONS."""
+    """The method is not one of those that are answered at this path.
+
+    Args:
+        message: As everywhere.
+        allow: Those that are (RFC 9110 section 10.2.1).
+    """
 
     code = "method-not-allowed"
     status = 405
+
+    def __init__(self, message: str, allow: str = "GET, HEAD, OPTIONS") -> None:
+        super().__init__(message)
+        self.allow = allow
 
 
 class NotAcceptable(Problem):
@@ -354,11 +374,32 @@ class NotAcceptable(Problem):
     status = 406
 
 
+class RequestTimeout(Problem):
+    """The head of a request did not come whole in time (RFC 9110 section 15.5.9)."""
+
+    code = "request-timeout"
+    status = 408
+
+
 class PreconditionFailed(Problem):
     """If-Match names another version than the current one (RFC 9110 section 13.1.1)."""
 
     code = "precondition-failed"
     status = 412
+
+
+class HeadTooLarge(Problem):
+    """The head of a request has too many bytes or fields (RFC 6585 section 5)."""
+
+    code = "head-too-large"
+    status = 431
+
+
+class VersionUnsupported(Problem):
+    """The request is of another version of HTTP (RFC 9110 section 15.6.6)."""
+
+    code = "version-unsupported"
+    status = 505
 
 
 class InternalError(Problem):
@@ -372,4 +413,11 @@ class NoKeySet(Problem):
     """No key set has been loaded yet."""
 
     code = "no-key-set"
+    status = 503
+
+
+class NotReady(Problem):
+    """No traffic should come here: nothing is loaded yet, or the process is about to end."""
+
+    code = "not-ready"
     status = 503

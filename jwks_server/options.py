@@ -1,34 +1,17 @@
 """The options that commands share, each declared once: what decides about a key set means the same everywhere."""
 
 import functools
-import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import get_args
 
 import click
 
 from jwks_server.config import Settings, Timing, read_passphrase
 from jwks_server.errors import ConfigError
+from jwks_server.flags import YEAR_SECONDS, option, seconds
 from jwks_server.keys.kinds import ED_ALGS, OPTIONAL_KINDS, RSA_ALGS, KidScheme
 from jwks_server.keys.policy import Policy
-
-F = TypeVar("F", bound=Callable[..., None])
-
-YEAR_SECONDS = 365 * 86400
-
-
-def option(flag: str, **attributes: Any) -> Callable[[F], F]:  # noqa: ANN401 - click's own signature
-    """Make an option that can also be set by its environment variable, JWKS_SERVER_ and its name."""
-    variable = "JWKS_SERVER_" + flag.removeprefix("--").replace("-", "_").upper()
-    return click.option(flag, envvar=variable, show_envvar=True, show_default=True, **attributes)
-
-
-def finite(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
-    """Refuse ``nan`` and ``inf``, which are floats but no number of seconds."""
-    if not math.isfinite(value):
-        raise click.BadParameter(f"{value} is not a number of seconds.")
-    return value
 
 
 def _directory(_context: click.Context, _parameter: click.Parameter, value: str) -> Path:
@@ -38,13 +21,8 @@ def _directory(_context: click.Context, _parameter: click.Parameter, value: str)
 
 
 directory_argument = click.argument("directory", metavar="DIR", envvar="JWKS_SERVER_DIR", callback=_directory)
-propagation_option = option(
-    "--propagation",
-    default=900.0,
-    type=click.FloatRange(0, YEAR_SECONDS),
-    callback=finite,
-    metavar="SECONDS",
-    help="How long the slowest verifier takes to see a new key, beyond max-age.",
+propagation_option = seconds(
+    "--propagation", 900.0, 0, "How long the slowest verifier takes to see a new key, beyond max-age."
 )
 passphrase_option = option(
     "--passphrase-file",
@@ -100,7 +78,7 @@ def key_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def with_settings(  # noqa: PLR0913 - one parameter an option
-        *,
+        *context: object,
         directory: Path = Path(),
         path: str,
         media_type: str,
@@ -136,7 +114,7 @@ def key_options(command: Callable[..., None]) -> Callable[..., None]:
             timing=Timing(propagation=propagation),
             state=state,
         )
-        command(settings=settings, **rest)
+        command(*context, settings=settings, **rest)
 
     for declare in reversed(_KEY_OPTIONS):
         with_settings = declare(with_settings)

@@ -1,21 +1,28 @@
 """serve(settings): wires the parts, owns the tasks, the signals and the shutdown."""
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from functools import partial
 
 import aiohttp.http_parser
 import structlog
 
+from jwks_server import notify
 from jwks_server.catalog import Catalog
 from jwks_server.config import Loop, Settings
+from jwks_server.counts import Reloads, Traffic
 from jwks_server.errors import ListenError, ParserMissing, TaskDied
 from jwks_server.keys.keyset import KeySet
-from jwks_server.serving import listeners, public
+from jwks_server.serving import access, admin, public
 from jwks_server.serving.memory import Memory
 from jwks_server.serving.representation import Representation, render
+from jwks_server.serving.site import opened, prepared
+from jwks_server.serving.state import State
+from jwks_server.serving.tls import Certificate, handshakes
 from jwks_server.source.directory import Directory
 from jwks_server.source.reload import Reloader
 from jwks_server.source.state import StateFile
@@ -23,6 +30,8 @@ from jwks_server.source.triggers import Trigger, Triggers
 from jwks_server.source.watch import watch
 
 _FIRST_LOAD_SECONDS = 5.0
+_ADMIN_CONNECTIONS = 32
+_ADMIN_GRACE_SECONDS = 1.0
 
 _log = structlog.get_logger(__name__)
 
@@ -34,49 +43,63 @@ def run(settings: Settings) -> None:
         ListenError: An address can't be listened on.
         TaskDied: A background task ended.
         ParserMissing: aiohttp would parse requests in Python.
+        TlsInvalid: The certificate and its key can't be used.
     """
     if aiohttp.http_parser.HttpRequestParser is aiohttp.http_parser.HttpRequestParserPy:
         raise ParserMissing("aiohttp's parser in C is switched off or missing; unset AIOHTTP_NO_EXTENSIONS.")
+    gc.freeze()  # what the imports have made stays for ever, and need not be looked at in every collection
     with asyncio.Runner(loop_factory=_loop_factory(settings.loop)) as runner:
         runner.run(serve(settings))
 
 
 async def serve(settings: Settings) -> None:
     """As ``run``, in a running event loop."""
-    stop = asyncio.Event()
-    triggers = Triggers()
+    stop, triggers = asyncio.Event(), Triggers()
     _handle_signals(stop, triggers)
-    catalog = Catalog[Representation]()
+    how = settings.listening
+    catalog, reloads, traffic = Catalog[Representation](), Reloads(), Traffic()
+    memory = Memory(catalog, traffic) if settings.fast_path else None
+    certificate = Certificate(str(how.tls_cert), str(how.tls_key)) if how.tls_cert else None
     directory = Directory(
         settings.directory,
         settings.patterns,
         passphrase=settings.passphrase,
         passphrase_file=settings.passphrase_file,
     )
-
-    def pages(keyset: KeySet, max_age: int) -> Mapping[str, Representation]:
-        return {settings.path: render(keyset, max_age, settings.media_type)}
-
-    reloader = Reloader(
-        directory,
-        settings.policy,
-        catalog,
-        pages,
-        timing=settings.timing,
-        state=StateFile(settings.state) if settings.state else None,
-    )
+    reloader = _reloader(settings, directory, catalog, reloads, certificate)
     app = public.application(catalog, settings.path)
+    log_access = access.log if how.access_log else None
     try:
-        async with asyncio.TaskGroup() as tasks:
-            background = [
-                tasks.create_task(_for_ever(partial(reloader.run, triggers)), name="reload"),
-                tasks.create_task(_for_ever(partial(_watch, directory, reloader, triggers)), name="watch"),
-            ]
-            # A client that comes before the keys would get a 503; but a directory that hangs must not keep us silent.
-            if not await _first_of(stop, reloader.started, within=_FIRST_LOAD_SECONDS):
-                async with listeners.listening(app, settings.binds, Memory(catalog) if settings.fast_path else None):
-                    await stop.wait()
-                    _log.info("stopping")
+        async with (
+            asyncio.TaskGroup() as tasks,
+            prepared(app, settings.limits, traffic, memory=memory, log_access=log_access) as front,
+            prepared(
+                admin.application(State(catalog, reloads, front)),
+                replace(settings.limits, max_connections=_ADMIN_CONNECTIONS),
+                Traffic(),
+            ) as admin_front,
+        ):
+            work: dict[str, Callable[[], Coroutine[object, object, None]]] = {
+                "reload": partial(reloader.run, triggers),
+                "watch": partial(_watch, directory, reloader, triggers),
+                "deadlines": front.keep_deadlines,
+                "admin-deadlines": admin_front.keep_deadlines,
+                "watchdog": notify.keep_watchdog,
+                **({"certificate": certificate.follow} if certificate else {}),
+            }
+            background = [tasks.create_task(_for_ever(one), name=name) for name, one in work.items()]
+            async with opened(admin_front, how.admin, replace(how, grace=_ADMIN_GRACE_SECONDS), name="admin"):
+                # Who comes before the keys would get a 503; but a directory that hangs must not keep us silent.
+                if not await _first_of(stop, reloader.started, within=_FIRST_LOAD_SECONDS):
+                    factory = handshakes(front, certificate) if certificate else front
+                    async with opened(front, how.public, how, name="public", factory=factory):
+                        notify.ready()
+                        await stop.wait()
+                        _log.info("stopping", drain=how.drain, connections=len(front))
+                        notify.stopping()
+                        front.drain()
+                        await asyncio.sleep(how.drain)
+                        admin_front.finishing = True
             for task in background:
                 task.cancel()
     except* (TaskDied, ListenError) as failed:
@@ -84,9 +107,35 @@ async def serve(settings: Settings) -> None:
     _log.info("stopped")
 
 
+def _reloader(
+    settings: Settings,
+    directory: Directory,
+    catalog: Catalog[Representation],
+    reloads: Reloads,
+    certificate: Certificate | None,
+) -> Reloader[Representation]:
+    def pages(keyset: KeySet, max_age: int) -> Mapping[str, Representation]:
+        return {settings.path: render(keyset, max_age, settings.media_type)}
+
+    async def reloaded(triggers: frozenset[Trigger]) -> None:
+        if Trigger.SIGHUP in triggers:
+            if certificate:
+                await certificate.refresh()
+            notify.ready()
+
+    state = StateFile(settings.state) if settings.state else None
+    return Reloader(
+        directory, settings.policy, catalog, pages, timing=settings.timing, state=state, reloads=reloads, done=reloaded
+    )
+
+
 def _handle_signals(stop: asyncio.Event, triggers: Triggers) -> None:
+    def reload() -> None:
+        notify.reloading()
+        triggers.put(Trigger.SIGHUP)
+
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGHUP, triggers.put, Trigger.SIGHUP)
+    loop.add_signal_handler(signal.SIGHUP, reload)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
 

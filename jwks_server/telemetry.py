@@ -4,17 +4,20 @@ import logging
 import queue
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from logging.handlers import QueueHandler, QueueListener
 from typing import Literal
 
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 LogFormat = Literal["console", "json"]
 
 _LINES_WAITING = 10_000
+_SELDOM_SECONDS = 10.0
 _LAST_LINES_SECONDS = 1.0
 
 
@@ -77,6 +80,37 @@ def logging_to_stderr(log_format: LogFormat, log_level: str) -> Iterator[None]:
         stopping = threading.Thread(target=listener.stop, daemon=True)
         stopping.start()
         stopping.join(_LAST_LINES_SECONDS)
+
+
+class Seldom:
+    """Logs one line of a kind in a while, with the number of those that were left out.
+
+    Args:
+        log: Where to.
+    """
+
+    def __init__(self, log: FilteringBoundLogger) -> None:
+        self._log = log
+        self._next: dict[str, float] = {}
+        self._left_out: Counter[str] = Counter()
+
+    def info(self, event: str, **fields: object) -> None:
+        """Log what is of interest."""
+        self._say(self._log.info, event, fields)
+
+    def warning(self, event: str, **fields: object) -> None:
+        """Log what someone should look at."""
+        self._say(self._log.warning, event, fields)
+
+    def _say(self, log: Callable[..., None], event: str, fields: Mapping[str, object]) -> None:
+        now = time.monotonic()
+        if now < self._next.get(event, now):
+            self._left_out[event] += 1
+            return
+        self._next[event] = now + _SELDOM_SECONDS
+        if left_out := self._left_out.pop(event, 0):
+            fields = {**fields, "left_out": left_out}
+        log(event, **fields)
 
 
 def _without_traceback(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

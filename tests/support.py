@@ -149,6 +149,7 @@ class Running:
         self.logs: list[dict[str, Any]] = []
         self.stderr = b""
         self.port = 0
+        self.admin = 0
         self._lines: asyncio.Queue[bytes] = asyncio.Queue()
         self._reading = asyncio.create_task(self._read())
 
@@ -191,19 +192,35 @@ class Running:
 
 
 @asynccontextmanager
-async def serving(directory: Path | str, *flags: str, through: Sequence[str] = ()) -> AsyncIterator[Running]:
+async def serving(
+    directory: Path | str, *flags: str, through: Sequence[str] = (), pass_fds: Sequence[int] = (), **environment: str
+) -> AsyncIterator[Running]:
     """Run ``jwks-server serve`` on a free port, through another command if one is given; end it if the test hasn't."""
     process = await asyncio.create_subprocess_exec(
         *through,
         sys.executable,
-        *("-m", "jwks_server", "serve", str(directory), "--bind", "127.0.0.1:0", "--log-format", "json", *flags),
+        *(
+            "-m",
+            "jwks_server",
+            "serve",
+            str(directory),
+            "--bind",
+            "127.0.0.1:0",
+            "--admin-bind",
+            "127.0.0.1:0",
+            "--log-format",
+            "json",
+            *flags,
+        ),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONWARNINGS": "error"},
+        env={**os.environ, "PYTHONWARNINGS": "error", **environment},
+        pass_fds=pass_fds,
     )
     running = Running(process)
     try:
-        running.port = int((await running.log("listening"))["address"].rpartition(":")[2])
+        running.admin = int((await running.log("listening", listener="admin"))["address"].rpartition(":")[2])
+        running.port = int((await running.log("listening", listener="public"))["address"].rpartition(":")[2])
         yield running
     finally:
         if process.returncode is None:

@@ -1,20 +1,20 @@
 """The settings' bounds."""
 
-from contextlib import suppress
+import resource
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from jwks_server.config import Address, Settings, Timing
+from jwks_server.address import Address
+from jwks_server.config import Limits, Listening, Settings, Timing, room_for_connections
 from jwks_server.errors import ConfigError
 from jwks_server.keys.policy import Policy
 
 GOOD: dict[str, Any] = {
     "directory": Path("keys"),
-    "binds": (Address("127.0.0.1", 8080),),
+    "listening": Listening(public=(Address("127.0.0.1", 8080),)),
+    "limits": Limits(max_connections=100),
     "path": "/.well-known/jwks.json",
     "media_type": "application/json",
     "patterns": ("*.pem",),
@@ -24,54 +24,6 @@ GOOD: dict[str, Any] = {
     "timing": Timing(),
     "state": None,
 }
-
-
-@pytest.mark.parametrize(
-    ("text", "host", "port"),
-    [
-        ("127.0.0.1:8080", "127.0.0.1", 8080),
-        ("[::1]:0", "::1", 0),
-        ("localhost:65535", "localhost", 65535),
-        (":80", "", 80),
-    ],
-)
-def test_address(text: str, host: str, port: int) -> None:
-    """HOST:PORT and [IPV6]:PORT are read, and written back the same."""
-    assert Address.parse(text) == Address(host, port)
-    assert str(Address.parse(text)) == text
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "8080",
-        "localhost",
-        "localhost:",
-        "::1:80",
-        "[::1]",
-        "a:65536",
-        "a:-1",
-        "a b:1",
-        "[:::]:1",
-        ".:1",
-        "x" * 70 + ".com:1",
-        "a:" + "9" * 5000,
-        "a:\uff18",
-        "a:b",
-    ],
-)
-def test_no_address(text: str) -> None:
-    """Anything else is told what to write instead."""
-    with pytest.raises(ConfigError, match="HOST:PORT"):
-        Address.parse(text)
-
-
-@given(st.text(max_size=20))
-def test_any_address(text: str) -> None:
-    """Any text is an address or a coded error."""
-    with suppress(ConfigError):
-        assert Address.parse(str(Address.parse(text))) == Address.parse(text)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +47,23 @@ def test_out_of_bounds(name: str, value: object) -> None:
     """A value that can't work is refused when the settings are made."""
     with pytest.raises(ConfigError, match=f"--{name.removesuffix('s').replace('_', '-')}"):
         Settings(**{**GOOD, name: value})
+
+
+def test_certificate_without_its_key() -> None:
+    """A certificate without a key is refused, and so is a key without a certificate."""
+    with pytest.raises(ConfigError, match="go together"):
+        Listening(public=(), tls_cert=Path("a"))
+    with pytest.raises(ConfigError, match="go together"):
+        Listening(public=(), tls_key=Path("a"))
+
+
+def test_room_for_connections() -> None:
+    """There are as many connections as descriptors, less a reserve; more can't be asked for."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert room_for_connections(None) <= most - 96
+    assert room_for_connections(5) == 5
+    with pytest.raises(ConfigError, match="LimitNOFILE="):
+        room_for_connections(most + 1)
 
 
 def test_good_settings() -> None:

@@ -105,7 +105,7 @@ async def test_nothing_the_server_sends_or_logs_holds_a_private_key(tmp_path: Pa
     (tmp_path / "certified.pem").write_bytes(private_pem(keys["P-256"]) + certificate_pem(certify(keys["P-256"])))
     (tmp_path / "mismatch.pem").write_bytes(private_pem(keys["P-256"]) + certificate_pem(certify(keys["P-384"])))
     allow = [word for kind in EVERY_KIND.allow for word in ("--allow", kind)]
-    async with serving(tmp_path, "--log-level", "debug", *allow) as server:
+    async with serving(tmp_path, "--log-level", "debug", "--access-log", *allow) as server:
         output = b""
         for line in (
             b"GET /.well-known/jwks.json",
@@ -116,6 +116,9 @@ async def test_nothing_the_server_sends_or_logs_holds_a_private_key(tmp_path: Pa
         ):
             output += await raw(server.port, line + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         output += await raw(server.port, private_pem(keys["RSA"]))
+        for path in (b"/livez", b"/readyz", b"/metrics", b"/status", b"/a.pem"):
+            output += await raw(server.admin, b"GET %b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % path)
+        output += await raw(server.admin, private_pem(keys["RSA"]))
         server.process.terminate()
         await server.end()
         output += server.stderr

@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 import click
 
 from jwks_server.errors import ConfigError, NotReady
-from jwks_server.options import finite
+from jwks_server.flags import finite
 
 _EPILOG = """Exit code 0: ready. 1: not ready, or no answer in time. 2: the command is called wrongly."""
 

@@ -11,9 +11,10 @@ from jwks_server import client
 from jwks_server.commands import output
 from jwks_server.commands.progress import Progress
 from jwks_server.errors import ConfigError, WaitTimeout
+from jwks_server.flags import YEAR_SECONDS, finite
 from jwks_server.gate import Gate, Replica, Sight
 from jwks_server.keys.changes import utc
-from jwks_server.options import YEAR_SECONDS, finite, json_option, propagation_option
+from jwks_server.options import json_option, propagation_option
 from jwks_server.replicas import Replicas
 
 _EPILOG = """A replica is an address (A or AAAA) behind a URL's host. Names are resolved anew in every round, and each

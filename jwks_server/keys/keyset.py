@@ -1,5 +1,6 @@
 """What a key set is: its files, keys, verdicts."""
 
+import hashlib
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -115,6 +116,11 @@ class KeySet:
     def body(self) -> bytes:
         """The JWK Set as compact UTF-8 JSON (RFC 7517 section 5); the same keys give the same bytes."""
         return b'{"keys":[' + b",".join(key.json for key in self.keys) + b"]}"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the body, as base64url: what its entity tag is too, so that replicas can be compared."""
+        return jwk.b64url(hashlib.sha256(self.body).digest())
 
     def max_age(self, now: float) -> int:
         """Tell how long a cache may keep the set from now on, in whole seconds: never past the next change.

@@ -1,209 +1,314 @@
 """A protocol in front of aiohttp's: a request that was answered before gets the same bytes again.
 
-It knows next to nothing of HTTP. It learns pairs of request and reply bytes from aiohttp and the application at
-work, so what they mean is written in one place. What keeps it true:
+It finds where a head ends, refuses what aiohttp is lax about (``head``), and keeps a connection's order and deadlines.
+What a request means it leaves to aiohttp and the application at work: it learns pairs of request and reply bytes from
+them. What keeps that true:
 
-1. A pair is learned only from a request that came at a message boundary as one head without a body, and that the
-   application answered from the catalog's current edition.
-2. The memory is asked only at a message boundary, while aiohttp has nothing left to answer: a reply never overtakes
-   another. Heads are counted as they go in, answers as they come out. Where the count can't be trusted (a body, a
-   line end that isn't CRLF, a reply that closes) the connection stays with aiohttp for good.
-3. The memory belongs to one edition of the catalog: asked after a publication, it knows nothing from before it.
+1. Heads go to aiohttp one at a time, whole, each once the answer to the one before has been written; so a reply never
+   overtakes another, and whatever aiohttp writes in between is the reply to that head.
+2. A request that may be followed by anything but a request (a body, another protocol) is its connection's last. Its
+   body is read for a while, so that the reply isn't lost, and thrown away.
+3. A pair is learned only where the application answered from the catalog's current edition, and the memory belongs to
+   one edition: asked after a publication, it knows nothing from before it.
 4. Fields that no handler reads don't count, in a request of plain printable lines; every other byte does.
 5. Of a reply only the value of Date is written anew, each second.
 """
 
 import asyncio
-from collections.abc import Iterable
-from typing import cast
+from enum import Enum, auto
+from typing import TYPE_CHECKING, cast
 
-from aiohttp import web
+from jwks_server.counts import Way
+from jwks_server.errors import Problem, RequestTimeout
+from jwks_server.serving import head
+from jwks_server.serving.memory import now
+from jwks_server.serving.protocol import Answered, Protocol, Tap
+from jwks_server.serving.reply import refusal
 
-from jwks_server.serving.memory import Memory, now
-from jwks_server.serving.protocol import Answered, Protocol
+if TYPE_CHECKING:
+    from jwks_server.serving.front import Front
 
-_HEAD_END = b"\r\n\r\n"
-_MAX_HEAD_BYTES = 16 * 1024
-# Longer than a proxy before us keeps its connections idle (60 s is common), so that it is the one to close them.
-_IDLE_SECONDS = 75
+# So many requests that came at once are answered before it is other connections' turn.
+_BURST = 16
+# At the end a connection that was in use just now gets the chance to be told that it closes, with an answer.
+_LAST_CALL_SECONDS = 1.0
 
 
-class Front:
-    """Makes the protocol of each connection, and keeps the list of them.
-
-    Args:
-        server: Makes aiohttp's protocols, and waits for them at shutdown.
-        memory: What was answered before; None to leave everything to aiohttp.
-    """
-
-    def __init__(self, server: web.Server, memory: Memory | None) -> None:
-        self.server = server
-        self.memory = memory
-        self.connections: set[FastPath] = set()
-
-    def __call__(self) -> "FastPath | Protocol":
-        """Make a connection's protocol."""
-        return FastPath(self, self.memory) if self.memory else Protocol(self.server)
-
-    def close_idle(self) -> None:
-        """Close the connections that wait for a request."""
-        for connection in list(self.connections):
-            connection.close_if_idle()
-
-    async def close_silent(self) -> None:
-        """Close, for ever, the connections on which nothing came for one to two deadlines."""
-        while True:
-            await asyncio.sleep(_IDLE_SECONDS)
-            for connection in list(self.connections):
-                connection.close_if_silent()
+class _Phase(Enum):
+    READING = auto()  # at a message boundary, or amid a head
+    ANSWERING = auto()  # aiohttp has a head and hasn't answered it yet
+    LINGERING = auto()  # the last reply is out; what still comes is read and thrown away
 
 
 class FastPath(asyncio.Protocol):
-    """One connection."""
+    """One connection.
 
-    # Defaults of the class: a connection that is answered from memory needs none of these.
+    Attributes:
+        since: When it last got anywhere, by the front's clock: it began, a head began, a reply went out.
+        fresh: Whether it has never been given a reply.
+        welcome: Whether there is room for it.
+    """
+
+    # Defaults of the class: a connection that is answered from memory needs few of them.
+    fresh = True
+    welcome = True
+    _ready = False  # at a message boundary, with nothing else to do first
+    _phase = _Phase.READING
     _slow: Protocol | None = None
-    _tap: "_Tap | None" = None
-    _open = 0  # heads that went to aiohttp and were not answered yet; below zero: never to be trusted again
-    _tail = b""  # the bytes after the last whole head
-    _learning = b""  # the request that is being answered, if its reply may be learned
+    _tap: Tap | None = None
+    _heads: head.Heads | None = None  # what has come and isn't answered yet
+    _head = b""  # the head that aiohttp is answering
+    _last = False  # whether it must be the connection's last one
     _choked = False  # the client doesn't read
-    _silent = False  # since the last round of ``Front.close_silent``
+    _ended = False  # the client will send no more
+    _scheduled = False  # the next burst of requests
+    _thrown_away = 0
+    _unsent = 0
+    # Over TLS the first bytes can come before the connection is said to be made.
+    _transport = cast("asyncio.Transport", None)
 
-    def __init__(self, front: Front, memory: Memory) -> None:
+    def __init__(self, front: "Front") -> None:
         self._front = front
-        self._memory = memory
+        self.since = front.time
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
-        self._transport: asyncio.Transport = cast("asyncio.Transport", transport)
-        self._front.connections.add(self)
+        """Begin, unless there is no room."""
+        self._transport = cast("asyncio.Transport", transport)
+        if not self.welcome:
+            self._transport.abort()
+        elif self._heads:
+            self._advance()
+        else:
+            self._ready = True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
-        self._front.connections.discard(self)
+        self._ready = False
+        self._phase = _Phase.LINGERING
+        self._front.forget(self)
         if self._slow:
             self._slow.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Answer from memory, or let aiohttp answer."""
-        self._silent = False
-        if not self._open and not self._tail:
-            reply = self._memory.recall(data)
+        if self._ready:
+            front = self._front
+            reply = front.recall(data)
             if reply is not None:
+                reply.hits += 1
                 self._transport.write(reply.at(now()))
+                self.since = front.time
                 if reply.closes:
                     self._transport.close()
+                elif self.fresh:
+                    front.settle(self)
+                if front.log_access:
+                    front.log_access(self.peer, data, reply.answer.status, reply.answer.size, "fast")
                 return
-            self._learning = data
-        else:
-            self._learning = b""
-        self._hand_over(data)
+            if head.is_one(data) and len(data) <= front.limits.max_head:
+                self._ask(data)
+                return
+        self._take(data)
 
-    def _hand_over(self, data: bytes) -> None:
-        if self._open >= 0:
-            self._count(data)
-        if self._slow is None:
-            self._tap = _Tap(self._transport)
-            self._slow = Protocol(self._front.server, self._answered)
-            self._slow.connection_made(cast("asyncio.Transport", self._tap))
-            if self._choked:
-                self._slow.pause_writing()
-        if self._tap and self._learning:
-            self._tap.begin()
-        self._slow.data_received(data)
-
-    def _count(self, data: bytes) -> None:
-        """Count the heads that end in these bytes."""
-        begun = bool(self._tail)
-        data = self._tail + data
-        if data.count(b"\n") != data.count(b"\r\n"):
-            self._distrust()
+    def _take(self, data: bytes) -> None:
+        """Keep what can't be answered at once."""
+        if self._phase is _Phase.LINGERING:
+            self._thrown_away += len(data)
+            if self._thrown_away > self._front.limits.max_body:
+                self._transport.close()
             return
-        *heads, self._tail = data.split(_HEAD_END)
-        self._open += len(heads)
-        if begun or len(heads) != 1 or self._tail:
-            self._learning = b""
-        if len(self._tail) > _MAX_HEAD_BYTES:
-            self._distrust()
+        if not self._heads:
+            self._heads, self.since = head.Heads(self._front.limits.max_head), self._front.time
+        self._heads.feed(data)
+        if not self._transport:
+            return
+        if self._phase is _Phase.READING and not self._scheduled:
+            self._advance()
+        elif len(self._heads) > self._front.limits.max_head:
+            self._transport.pause_reading()
 
-    def _answered(self, answer: Answered) -> None:
+    def _advance(self) -> None:
+        """Answer the heads that are there."""
+        self._scheduled = False
+        for _ in range(_BURST):
+            if self._phase is not _Phase.READING or self._choked or self._transport.is_closing():
+                return
+            try:
+                request = self._heads.cut() if self._heads else None
+            except Problem as problem:
+                self._refuse(problem)
+                return
+            if request is None:
+                self._await_more()
+                return
+            reply = self._front.recall(request)
+            if reply is None:
+                self._ask(request)
+                return
+            reply.hits += 1
+            self._transport.write(reply.at(now()))
+            self._replied(request, reply.answer.status, reply.answer.size, "fast", closes=reply.closes)
+        if self._phase is _Phase.READING:
+            self._ready, self._scheduled = False, True
+            self._transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._advance)
+
+    def _await_more(self) -> None:
+        if self._ended:
+            self._transport.close()
+        else:
+            self._ready = not self._heads and not self._choked
+            if not self._choked:
+                self._resume_reading()
+
+    def _ask(self, request: bytes) -> None:
+        """Let aiohttp answer."""
+        try:
+            self._last = head.ends_connection(request, self._front.limits.max_fields)
+        except Problem as problem:
+            self._refuse(problem)
+            return
+        self._ready, self._phase, self._head = False, _Phase.ANSWERING, request
+        if self._slow is None:
+            self._tap = Tap(self._transport, self._finish)
+            self._slow = Protocol(self._front.server, self._front.limits, self)
+            self._slow.connection_made(cast("asyncio.Transport", self._tap))
+        if self._tap and not self._last:
+            self._tap.begin()
+        self._slow.data_received(request)
+
+    def must_end(self) -> bool:
+        """Tell whether the answer in progress is the connection's last."""
+        return self._last or self._front.draining
+
+    def refused(self, problem: Problem) -> None:
+        """Take note that aiohttp found that the request is none."""
+        self._last = True
+        self._front.note_refusal(self.peer, problem)
+
+    def answered(self, answer: Answered) -> None:
         """Take note that aiohttp has written an answer, and learn it if it may be learned."""
         written = self._tap.end() if self._tap else b""
-        if self._open < 0:
+        if self._phase is not _Phase.ANSWERING:
             return
-        self._open -= 1
-        if self._learning and not answer.had_body:
-            self._memory.learn(self._learning, written, answer.edition, closes=answer.closes)
-        self._learning = b""
-        if answer.had_body or answer.closes or self._open < 0:
-            self._distrust()
+        if not self._last:
+            self._front.learn(self._head, written, answer)
+        self._front.traffic.answers[answer.status, "slow"] += 1
+        self._phase = _Phase.READING
+        self._replied(self._head, answer.status, answer.size, "slow", closes=answer.closes)
+        if self._phase is _Phase.READING:
+            if self._heads or self._ended:
+                self._scheduled = True
+                asyncio.get_running_loop().call_soon(self._advance)
+            else:
+                self._await_more()
 
-    def _distrust(self) -> None:
-        self._open, self._tail, self._learning = -1, b"", b""
+    def _replied(self, request: bytes, status: int, size: int, way: Way, *, closes: bool) -> None:
+        self.since = self._front.time
+        if self.fresh:
+            self._front.settle(self)
+        if self._front.log_access:
+            self._front.log_access(self.peer, request, status, size, way)
+        if closes:
+            self._finish()
 
-    def eof_received(self) -> None:
-        """Close, as aiohttp does, once what is written has gone out."""
-        if self._slow:
-            self._slow.eof_received()
+    def _refuse(self, problem: Problem) -> None:
+        """Answer what is no request, and end the connection."""
+        self._last = True
+        self._front.note_refusal(self.peer, problem)
+        reply = refusal(problem)
+        self._transport.write(reply)
+        self._front.traffic.answers[problem.status, "slow"] += 1
+        self._replied(b"", problem.status, len(reply), "slow", closes=True)
+
+    def _finish(self) -> None:
+        """End the connection once what is written has gone out, without a reset where more is still coming in."""
+        if self._phase is _Phase.LINGERING:
+            return
+        more = self._last or bool(self._heads)
+        self._ready, self._phase, self._heads = False, _Phase.LINGERING, None
+        self.since = self._front.time
+        if not more or self._ended:
+            self._transport.close()
+            return
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._resume_reading()
+
+    def eof_received(self) -> bool:
+        """Answer what has come whole, though no more will come; then close."""
+        self._ended = True
+        unfinished = self._phase is _Phase.ANSWERING or self._scheduled or self._choked
+        return bool(unfinished and self._transport) and not self._transport.get_extra_info("sslcontext")
 
     def pause_writing(self) -> None:
         """Read no more requests from a client that doesn't read their replies."""
-        self._choked = True
+        self._choked, self._ready = True, False
         self._transport.pause_reading()
         if self._slow:
             self._slow.pause_writing()
 
     def resume_writing(self) -> None:
-        """Go on, unless aiohttp has requests enough."""
+        """Go on."""
         self._choked = False
         if self._slow:
             self._slow.resume_writing()
-        if not (self._tap and self._tap.paused):
+        if self._phase is _Phase.READING and not self._scheduled:
+            self._advance()
+        elif self._phase is _Phase.LINGERING:
+            self._resume_reading()
+
+    def _resume_reading(self) -> None:
+        if not self._transport.is_closing():
             self._transport.resume_reading()
 
-    def close_if_idle(self) -> None:
-        """Close unless a request is being answered, or has come in part."""
-        if not self._open and not self._tail:
-            self._transport.close()
+    @property
+    def peer(self) -> str:
+        """The client's address; empty where it has none, as on a unix socket."""
+        peer = self._transport.get_extra_info("peername")
+        return str(peer[0]) if isinstance(peer, tuple) else ""
 
-    def close_if_silent(self) -> None:
-        """Close if nothing came since this was last asked."""
-        if self._silent:
-            self._transport.close()
-        self._silent = True
+    @property
+    def evictable(self) -> bool:
+        """Whether it may be closed for another's sake: never with an answer in progress."""
+        if not self._transport or self._phase is _Phase.ANSWERING or self._scheduled:
+            return False
+        return not self._transport.get_write_buffer_size()
 
+    def close(self) -> None:
+        """Close at once, whatever is in progress."""
+        if self._transport:
+            self._transport.abort()
 
-class _Tap:
-    """A transport that notes what aiohttp writes, while there is something to learn, and whether it wants to read."""
+    def expire(self) -> None:
+        """Close, if this has taken too long."""
+        if not self._transport:
+            return
+        limits, waited = self._front.limits, self._front.time - self.since
+        if self._choked or self._transport.is_closing():
+            unsent = self._transport.get_write_buffer_size()
+            if unsent < self._unsent:
+                self.since = self._front.time
+            elif waited >= limits.write_timeout:
+                self._front.traffic.timed_out["write"] += 1
+                self._transport.abort()
+            self._unsent = unsent
+        elif self._phase is _Phase.LINGERING:
+            if waited >= limits.body_timeout:
+                self._front.traffic.timed_out["body"] += 1
+                self._transport.close()
+        elif self._phase is _Phase.READING and not self._scheduled:
+            self._expire_reading(waited)
 
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._written: list[bytes] | None = None
-        self.paused = False
-
-    def begin(self) -> None:
-        self._written = []
-
-    def end(self) -> bytes:
-        written, self._written = self._written, None
-        return b"".join(written or ())
-
-    def write(self, data: bytes) -> None:
-        if self._written is not None:
-            self._written.append(bytes(data))
-        self._transport.write(data)
-
-    def writelines(self, chunks: Iterable[bytes]) -> None:
-        self.write(b"".join(chunks))
-
-    def pause_reading(self) -> None:
-        self.paused = True
-        self._transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        self.paused = False
-        self._transport.resume_reading()
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._transport, name)
+    def _expire_reading(self, waited: float) -> None:
+        limits = self._front.limits
+        if self._heads:
+            if waited >= limits.head_timeout:
+                self._front.traffic.timed_out["head"] += 1
+                self._refuse(RequestTimeout(f"A request's head must be whole within {limits.head_timeout:g} s."))
+        elif self._front.finishing:
+            if waited >= _LAST_CALL_SECONDS:
+                self._finish()
+        elif waited >= (limits.head_timeout if self.fresh else limits.idle_timeout):
+            self._front.traffic.timed_out["idle"] += 1
+            self._finish()

@@ -5,6 +5,8 @@ import time
 from email.utils import formatdate
 
 from jwks_server.catalog import Catalog, Edition
+from jwks_server.counts import Traffic
+from jwks_server.serving.protocol import Answered
 from jwks_server.serving.representation import Representation
 
 _MAX_ENTRIES = 1024
@@ -27,34 +29,40 @@ _IGNORED = re.compile(
     ):[^\r]*""",
     re.VERBOSE | re.IGNORECASE,
 )
-_DATE = re.compile(rb"\r\nDate: ([^\r\n]+)\r\n")
+_DATE = re.compile(rb"\r\nDate: [^\r\n]+\r\n")
 
 
 class Reply:
     """A finished reply, the value of its Date written anew when the second is another one.
 
+    Args:
+        data: Its bytes, with one Date.
+        answer: What it answers with.
+
     Attributes:
+        answer: What it answers with.
         closes: Whether the connection ends with it.
+        hits: How often it was sent and not yet counted.
     """
 
-    __slots__ = ("_after", "_before", "_finished", "_second", "closes")
+    __slots__ = ("_data", "_second", "answer", "closes", "hits")
 
-    def __init__(self, before: bytes, after: bytes, *, closes: bool) -> None:
-        self._before = before
-        self._after = after
-        self._finished = b""
+    def __init__(self, data: bytes, answer: Answered) -> None:
+        self.hits = 0
+        self.answer = answer
+        self.closes = answer.closes
+        self._data = data
         self._second = -1
-        self.closes = closes
 
     def at(self, second: int) -> bytes:
         """Give the bytes to send in a second since the epoch."""
         if second != self._second:
             self._second = second
-            self._finished = self._before + formatdate(second, usegmt=True).encode("ascii") + self._after
-        return self._finished
+            self._data = _DATE.sub(b"\r\nDate: %b\r\n" % formatdate(second, usegmt=True).encode("ascii"), self._data, 1)
+        return self._data
 
     def __len__(self) -> int:
-        return len(self._before) + len(self._after)
+        return len(self._data)
 
 
 class Memory:
@@ -62,10 +70,12 @@ class Memory:
 
     Args:
         catalog: What is served now; once it is another edition all is forgotten.
+        traffic: Counts the answers that were given from here.
     """
 
-    def __init__(self, catalog: Catalog[Representation]) -> None:
+    def __init__(self, catalog: Catalog[Representation], traffic: Traffic) -> None:
         self._catalog = catalog
+        self._traffic = traffic
         self._edition: Edition[Representation] | None = None
         self._replies: dict[bytes, Reply] = {}
         self._bytes = 0
@@ -86,24 +96,27 @@ class Memory:
             self._keys[request] = key
         return key
 
-    def learn(
-        self, request: bytes, reply: bytes, answered_from: Edition[Representation] | None, *, closes: bool
-    ) -> None:
+    def learn(self, request: bytes, reply: bytes, answer: Answered) -> None:
         """Remember a reply that was made from the current edition; any other is none of ours."""
         if self._edition is not self._catalog.current:
             self._forget()
-        dates = _DATE.findall(reply)
-        if answered_from is None or answered_from is not self._edition or len(dates) != 1:
+        if answer.edition is None or answer.edition is not self._edition:
             return
-        key = key_of(request)
+        key = self._keys.get(request) or key_of(request)
         size = len(key) + len(reply)
         if len(self._replies) >= _MAX_ENTRIES or self._bytes + size > _MAX_BYTES:
             self._forget()
-        before, after = reply.split(dates[0], 1)
-        self._replies[key] = Reply(before, after, closes=closes)
+        self._replies[key] = Reply(reply, answer)
         self._bytes += size
 
+    def count(self) -> None:
+        """Add to the traffic what has been answered since this was last done."""
+        for reply in self._replies.values():
+            self._traffic.answers[reply.answer.status, "fast"] += reply.hits
+            reply.hits = 0
+
     def _forget(self) -> None:
+        self.count()
         self._edition = self._catalog.current
         self._replies.clear()
         self._bytes = 0

@@ -33,12 +33,14 @@ def choose(variants: Sequence[V], accept_encoding: Sequence[str]) -> V | None:
     """Choose the best acceptable variant; a coding is never used unless it was asked for and saves bytes.
 
     Args:
-        variants: What there is; one of them is ``identity``.
+        variants: What there is; the first of them is ``identity``, if there is that.
         accept_encoding: The header's lines, none where the client sent none.
 
     Returns:
         The variant, or None where the client rules out every one.
     """
+    if not accept_encoding and variants[0].coding == "identity":
+        return variants[0]
     weights = _weights(accept_encoding)
     ranked = [(rank, variant) for variant in variants if (rank := _rank(variant, weights))[0] > 0]
     plain = next((variant for _, variant in ranked if variant.coding == "identity"), None)

@@ -1,77 +1,130 @@
-"""aiohttp's protocol for one connection, with what is no HTTP answered and logged like any other error."""
+"""aiohttp's protocol for one connection, which tells what it answers; what is no HTTP is an error like any other."""
 
 import asyncio
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
+import typing
+from collections.abc import Callable, Iterable
 
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMethod
 
 from jwks_server.catalog import Edition
-from jwks_server.errors import BadRequest, MethodNotAllowed
-from jwks_server.serving.reply import ALLOW, Reply, problem
+from jwks_server.config import Limits
+from jwks_server.errors import BadRequest, InternalError, MethodNotAllowed, Problem
+from jwks_server.serving.reply import ALLOW, problem
 from jwks_server.serving.representation import Representation
 
-_REQUEST_LINE = re.compile(r"\b[A-Za-z][A-Za-z-]* /[\x21-\x7e]* HTTP/1\.[01]\b")
-# The idle deadline is kept for all connections at once; aiohttp sees only some of a connection's requests.
+# Deadlines are kept for all connections at once; aiohttp sees only some of a connection's requests.
 _NO_DEADLINE_SECONDS = 10 * 365 * 86400
-# No request of ours has a body; one that comes all the same is read for as long, so that its reply isn't lost.
-_BODY_SECONDS = 5
+_BAD_REQUEST = 400
 
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(typing.NamedTuple):
     """An answer that has been written.
 
     Attributes:
         edition: What it was made from, if it was made from the catalog.
-        had_body: Whether the request had a body.
+        status: Its status code.
+        size: The bytes of its body.
         closes: Whether the connection ends with it.
     """
 
     edition: Edition[Representation] | None
-    had_body: bool
+    status: int
+    size: int
     closes: bool
+
+
+class Asker(typing.Protocol):
+    """Who hands requests over, one at a time."""
+
+    def must_end(self) -> bool:
+        """Tell whether the answer in progress is the connection's last."""
+
+    def refused(self, problem: Problem) -> None:
+        """Take note that the request is none."""
+
+    def answered(self, answer: Answered) -> None:
+        """Take note that an answer has been written."""
+
+
+class Tap:
+    """A transport that notes what aiohttp writes, while there is something to learn.
+
+    Args:
+        transport: The real one.
+        close: Called where aiohttp would close it.
+    """
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self._transport = transport
+        self._written: list[bytes] | None = None
+        self.close = close
+
+    def begin(self) -> None:
+        """Take notes from now on."""
+        self._written = []
+
+    def end(self) -> bytes:
+        """Give what was noted."""
+        written, self._written = self._written, None
+        return b"".join(written or ())
+
+    def write(self, data: bytes) -> None:
+        """Write."""
+        if self._written is not None:
+            self._written.append(bytes(data))
+        self._transport.write(data)
+
+    def writelines(self, chunks: Iterable[bytes]) -> None:
+        """Write."""
+        self.write(b"".join(chunks))
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._transport, name)
 
 
 class Protocol(web.RequestHandler):
     """One connection.
 
     Args:
-        server: Counts the connections, so that shutdown can wait for them.
-        answered: Called after each answer has been written.
+        server: Counts the connections.
+        limits: What a client may do.
+        asker: Hands the requests over.
 
     Attributes:
         edition: What the handler makes the answer in progress from; set by the handler.
     """
 
-    __slots__ = ("_tell", "edition")
+    __slots__ = ("_asker", "edition")
 
-    def __init__(self, server: web.Server, answered: Callable[[Answered], None] | None = None) -> None:
-        # A compressed body is never looked at: inflating one would hold the event loop.
+    def __init__(self, server: web.Server, limits: Limits, asker: Asker) -> None:
+        # Whole heads come here, and bodies never do: the limits only have to be no narrower than the asker's.
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
             access_log=None,  # type: ignore[arg-type]  # aiohttp's own runner passes it to switch the log off
             auto_decompress=False,
             keepalive_timeout=_NO_DEADLINE_SECONDS,
-            lingering_time=_BODY_SECONDS,
+            lingering_time=0,
+            max_line_size=limits.max_head,
+            max_field_size=limits.max_head,
+            max_headers=limits.max_fields + 1,
         )
-        self._tell = answered
+        self._asker = asker
         self.edition: Edition[Representation] | None = None
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Write an answer, and tell."""
+        if self._asker.must_end():
+            resp.force_close()
         finished = await super().finish_response(request, resp, start_time)
         edition, self.edition = self.edition, None
-        if self._tell:
-            self._tell(Answered(edition, request.body_exists, not finished[0].keep_alive))
+        self._asker.answered(Answered(edition, resp.status, resp.body_length, not finished[0].keep_alive))
         return finished
 
     def handle_error(
@@ -80,21 +133,24 @@ class Protocol(web.RequestHandler):
         status: int = 500,
         exc: BaseException | None = None,
         message: str | None = None,
-    ) -> Reply:
+    ) -> web.StreamResponse:
         """Answer what the parser refuses, and close; the application answers all else.
 
         The parser knows a list of methods. Another one, in a request that is otherwise one, is as little
         allowed as those on it.
         """
-        del status, message
+        del message
         if request.writer.output_size > 0:
             raise ConnectionError("a part of the reply has been sent already")
-        _log.debug("bad-request", code=BadRequest.code, reason=type(exc).__name__, remote=request.remote)
-        unknown_method = isinstance(exc, BadHttpMethod) and _REQUEST_LINE.search(str(exc))
-        reply = problem(
-            MethodNotAllowed(f"Only {ALLOW} are answered here.")
-            if unknown_method
-            else BadRequest("What was sent is not an HTTP request.")
-        )
+        error: Problem
+        if status != _BAD_REQUEST:
+            _log.error("request-failed", code=InternalError.code, reason=type(exc).__name__, exc_info=exc)
+            error = InternalError("The request met a fault of this server; it has been logged.")
+        elif isinstance(exc, BadHttpMethod):
+            error = MethodNotAllowed(f"Only {ALLOW} are answered here.")
+        else:
+            error = BadRequest("What was sent is not an HTTP request.", "parser")
+            self._asker.refused(error)
+        reply = problem(error)
         reply.force_close()
         return reply

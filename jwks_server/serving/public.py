@@ -50,7 +50,7 @@ def application(catalog: Catalog[Representation], path: str) -> web.Application:
             request.protocol.edition = catalog.current
         return reply
 
-    app = web.Application(middlewares=[_no_upgrade, _problems])
+    app = web.Application(middlewares=[problems])
     app.router.add_route("*", path, jwks, expect_handler=_ignore_expectation)
     app.router.add_route("*", "/{anything:.*}", _not_found, expect_handler=_ignore_expectation)
     return app
@@ -80,16 +80,7 @@ def _get_jwks(request: web.Request, catalog: Catalog[Representation], path: str)
 
 
 @web.middleware
-async def _no_upgrade(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer in HTTP/1.1 who asks for another protocol, and close: what follows may be in that one already."""
-    response = await handler(request)
-    if "Upgrade" in request.headers or request.method == "CONNECT":
-        response.force_close()
-    return response
-
-
-@web.middleware
-async def _problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer every error as a problem document."""
     try:
         return await handler(request)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from email.utils import formatdate
 from http import HTTPStatus
 
 from aiohttp import hdrs, web
@@ -23,6 +24,24 @@ class Reply(web.Response):
 
 def problem(error: Problem) -> Reply:
     """Answer with a problem document; caches must not keep it."""
+    return Reply(status=error.status, headers=_headers(error), body=_document(error))
+
+
+def refusal(error: Problem) -> bytes:
+    """Write the same answer to what is no request, as finished bytes; the connection ends with it."""
+    body = _document(error)
+    fields = {
+        **_headers(error),
+        "Content-Length": str(len(body)),
+        "Date": formatdate(usegmt=True),
+        "Connection": "close",
+    }
+    lines = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in fields.items()]
+    return "\r\n".join((*lines, "", "")).encode("ascii") + body
+
+
+def _document(error: Problem) -> bytes:
     document = {
         "type": "about:blank",
         "title": HTTPStatus(error.status).phrase,
@@ -30,14 +49,18 @@ def problem(error: Problem) -> Reply:
         "code": error.code,
         "detail": error.message,
     }
-    headers = {"Content-Type": "application/problem+json", "Cache-Control": "no-store", **CORS, **NO_SNIFFING}
-    return Reply(status=error.status, headers={**headers, **_own_headers(error)}, body=json.dumps(document).encode())
+    return json.dumps(document).encode()
+
+
+def _headers(error: Problem) -> Mapping[str, str]:
+    shared = {"Content-Type": "application/problem+json", "Cache-Control": "no-store", **CORS, **NO_SNIFFING}
+    return {**shared, **_own_headers(error)}
 
 
 def _own_headers(error: Problem) -> Mapping[str, str]:
     match error:
         case MethodNotAllowed():
-            return {"Allow": ALLOW}
+            return {"Allow": error.allow}
         case NoKeySet():
             return {"Retry-After": _RETRY_AFTER_SECONDS}
         case _:

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Generic, TypeVar
@@ -12,6 +12,7 @@ import structlog
 
 from jwks_server.catalog import Catalog, Entry
 from jwks_server.config import Timing
+from jwks_server.counts import Reloads
 from jwks_server.errors import JwksError, NoKeys, SourceError, StateDamaged, StateUnusable
 from jwks_server.keys.build import build
 from jwks_server.keys.changes import Change, file_changes, key_changes
@@ -23,8 +24,8 @@ from jwks_server.source import mounts
 from jwks_server.source.decided import Decided
 from jwks_server.source.directory import Directory
 from jwks_server.source.state import StateFile
-from jwks_server.source.threads import in_thread
 from jwks_server.source.triggers import Trigger, Triggers
+from jwks_server.threads import in_thread
 
 R = TypeVar("R")
 
@@ -61,6 +62,8 @@ class Reloader(Generic[R]):
         render: Makes the finished replies of a set and its max-age, by URL path; called off the event loop.
         timing: How long things take.
         state: What is remembered across restarts.
+        reloads: Counts what becomes of each look.
+        done: Called after each reload that a trigger asked for.
         clock: Seconds since the epoch.
 
     Attributes:
@@ -76,6 +79,8 @@ class Reloader(Generic[R]):
         *,
         timing: Timing,
         state: StateFile | None = None,
+        reloads: Reloads | None = None,
+        done: Callable[[frozenset[Trigger]], Awaitable[None]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.started = asyncio.Event()
@@ -85,6 +90,8 @@ class Reloader(Generic[R]):
         self._render = render
         self._timing = timing
         self._state = state
+        self._reloads = reloads or Reloads()
+        self._done = done
         self._clock = clock
         self._held: Mapping[str, Held[KeyFile]] = {}
         self._files: Mapping[str, KeyFile] | None = None
@@ -115,14 +122,19 @@ class Reloader(Generic[R]):
             finally:
                 timer.cancel()
             await self.reload(arrived)
+            if self._done:
+                await self._done(arrived)
             await asyncio.sleep(self._cost)  # a storm of events gets half a core at most
 
     async def reload(self, triggers: Iterable[Trigger] = ()) -> None:
         """Publish what the directory holds now. Where that fails, the last good set stays."""
+        began = time.monotonic()
         loaded = await in_thread(partial(self._load, everything=Trigger.SIGHUP in triggers))
         changes = loaded.changes
         if loaded.entry:
             self._catalog.publish({ROOT: loaded.entry})
+        self._record(triggers, loaded, time.monotonic() - began)
+        if loaded.entry:
             changes += await in_thread(partial(self._lint, loaded.entry.keyset))  # clients don't wait for it
         for change in changes:
             getattr(_log, _LEVELS.get(change.event, "info"))(change.event, **change.fields)
@@ -134,6 +146,19 @@ class Reloader(Generic[R]):
         for code in self._faults.keys() - loaded.faults.keys():
             _log.info("reload-recovered", code=code, directory=str(self._directory.path))
         self._faults = loaded.faults
+
+    def _record(self, triggers: Iterable[Trigger], loaded: _Loaded[R], seconds: float) -> None:
+        outcome = "failed" if loaded.faults else "published" if loaded.entry else "unchanged"
+        reasons: list[str] = sorted(triggers) or ["start"]
+        for reason in reasons:
+            self._reloads.outcomes[reason, outcome] += 1
+        self._reloads.whole.add(seconds)
+        self._reloads.scans.add(self._cost)
+        if outcome != "unchanged" or reasons != [Trigger.PERIOD]:
+            self._reloads.last = self._clock(), "+".join(reasons), outcome
+        if not loaded.faults:
+            self._reloads.last_success = self._clock()
+        self._reloads.faults = {ROOT: tuple(loaded.faults.values())} if loaded.faults else {}
 
     def _load(self, *, everything: bool) -> _Loaded[R]:
         """Look at the directory and at the clock; build where either says so. Runs in a thread."""

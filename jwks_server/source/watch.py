@@ -12,8 +12,8 @@ import structlog
 from watchfiles import Change, awatch
 from watchfiles._rust_notify import WatchfilesRustInternalError
 
-from jwks_server.source.threads import in_thread
 from jwks_server.source.triggers import Trigger
+from jwks_server.threads import in_thread
 
 # Events are reported after one to two steps; in a storm of them, after the debounce at the latest.
 _STEP_MS = 2

@@ -25,6 +25,9 @@ _WORKLOADS = (
     Workload("connection per request", {"Connection": "close"}),
     Workload("gzip", {"Accept-Encoding": "gzip"}, coding="gzip", without=frozenset({"floor"})),
     Workload("behind a proxy", script=HERE / "proxied.lua"),
+    Workload("no two alike", script=HERE / "unlike.lua", without=frozenset({"floor"})),
+    Workload("TLS keep-alive", tls=True, without=frozenset({"floor"})),
+    Workload("TLS connection per request", {"Connection": "close"}, tls=True, without=frozenset({"floor"})),
 )
 _ROTATION = "rotation"
 _LONGEST = 900  # seconds; a full run takes less than a third
@@ -35,11 +38,14 @@ def measure(where: Field, names: Sequence[str], works: Sequence[Workload], round
     """Run every workload against every server, turn by turn: what disturbs the machine disturbs all."""
     runs: dict[str, dict[str, list[Run]]] = {work.name: {} for work in works}
     with ExitStack() as stack:
-        servers = [stack.enter_context(running(where, name)) for name in names]
+        servers = {
+            tls: [stack.enter_context(running(where, name, tls=tls)) for name in names if not tls or name != "floor"]
+            for tls in sorted({work.tls for work in works})
+        }
         for number in range(rounds):
             for work in works:
-                first = number % len(servers)
-                for server in servers[first:] + servers[:first]:
+                first = number % len(servers[work.tls])
+                for server in servers[work.tls][first:] + servers[work.tls][:first]:
                     if server.name not in work.without:
                         runs[work.name].setdefault(server.name, []).append(load(server, work, seconds))
     return {work: {name: median(by_name[name]) for name in names if name in by_name} for work, by_name in runs.items()}

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.servers import PATH, Server
+from bench.servers import PATH, TRUSTING, Server
 
 CONNECTIONS = 32
 _PATIENCE = 20.0
@@ -27,6 +27,7 @@ class Workload:
         status: What each answer must say.
         coding: The Content-Encoding that each answer must have.
         script: wrk's Lua file, which makes the requests.
+        tls: Whether it goes over TLS.
         without: Servers that can't answer it.
     """
 
@@ -35,6 +36,7 @@ class Workload:
     status: int = 200
     coding: str | None = None
     script: Path | None = None
+    tls: bool = False
     without: frozenset[str] = frozenset()
 
 
@@ -97,7 +99,11 @@ def kill_children(pid: int) -> None:
 
 def _probe(server: Server, work: Workload, headers: Mapping[str, str]) -> None:
     """Ask once as wrk will: wrk itself does not tell a 304 from a 200."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=_PATIENCE)
+    connection = (
+        http.client.HTTPSConnection("127.0.0.1", server.port, timeout=_PATIENCE, context=TRUSTING)
+        if server.tls
+        else http.client.HTTPConnection("127.0.0.1", server.port, timeout=_PATIENCE)
+    )
     connection.putrequest("GET", PATH, skip_accept_encoding=True)
     for name, value in headers.items():
         connection.putheader(name, value)

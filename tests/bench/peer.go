@@ -2,13 +2,14 @@
 package main
 
 import (
+	"crypto/tls"
 	"log"
 	"net/http"
 	"os"
 	"strings"
 )
 
-// Usage: peer ADDRESS BODY GZIPPED.
+// Usage: peer ADDRESS BODY GZIPPED [CERTIFICATE KEY].
 func main() {
 	body, err := os.ReadFile(os.Args[2])
 	if err != nil {
@@ -39,5 +40,9 @@ func main() {
 		header.Set("Content-Type", "application/json")
 		w.Write(reply)
 	})
+	if len(os.Args) > 4 {
+		server := &http.Server{Addr: os.Args[1], TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}}
+		log.Fatal(server.ListenAndServeTLS(os.Args[4], os.Args[5]))
+	}
 	log.Fatal(http.ListenAndServe(os.Args[1], nil))
 }

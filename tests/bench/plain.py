@@ -1,11 +1,13 @@
-"""A JWK Set behind plain aiohttp on uvloop, as most would write it. Usage: plain.py PORT BODY GZIPPED."""
+"""A JWK Set behind plain aiohttp on uvloop, as most would: plain.py PORT BODY GZIPPED [CERTIFICATE KEY]."""
 
+import ssl
 import sys
 from pathlib import Path
 
 import uvloop
 from aiohttp import web
 
+_FILES = 4  # from here on in the arguments
 _HEADERS = {
     "Content-Type": "application/json",
     "Cache-Control": "public, max-age=300, stale-if-error=86400",
@@ -32,7 +34,11 @@ def main() -> None:
     app = web.Application()
     app.router.add_get("/.well-known/jwks.json", jwks)
     uvloop.install()
-    web.run_app(app, host="127.0.0.1", port=port, access_log=None, print=None)
+    context = None
+    if len(sys.argv) > _FILES:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*sys.argv[_FILES:])
+    web.run_app(app, host="127.0.0.1", port=port, ssl_context=context, access_log=None, print=None)
 
 
 if __name__ == "__main__":

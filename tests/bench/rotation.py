@@ -47,7 +47,17 @@ class Server:
 @contextmanager
 def serving(directory: Path) -> Iterator[Server]:
     """Run the server with its defaults."""
-    command = (sys.executable, "-m", "jwks_server", "serve", str(directory), "--bind", "127.0.0.1:0")
+    command = (
+        sys.executable,
+        "-m",
+        "jwks_server",
+        "serve",
+        str(directory),
+        "--bind",
+        "127.0.0.1:0",
+        "--admin-bind",
+        "off",
+    )
     process = subprocess.Popen([*command, "--log-format", "json"], stderr=subprocess.PIPE)
     assert process.stderr is not None
     try:

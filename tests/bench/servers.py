@@ -4,6 +4,7 @@ import gzip
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -17,13 +18,19 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from support import certificate_pem, certify, private_pem
 
 HERE = Path(__file__).parent
 PATH = "/.well-known/jwks.json"
 NEEDED = {"nginx": "nginx", "wrk": "wrk", "go": "golang-go", "gcc": "gcc"}
 # nginx as Debian configures it, and with sendfile off, which is faster for so small a file.
 NAMES = ("ours", "nginx", "nginx-tuned", "go", "aiohttp", "floor")
+# The servers' certificate is the field's own.
+TRUSTING = ssl.create_default_context()
+TRUSTING.check_hostname = False
+TRUSTING.verify_mode = ssl.CERT_NONE
 _TICKS = os.sysconf("SC_CLK_TCK")
+_OURS = (sys.executable, "-m", "jwks_server", "serve", "--admin-bind", "off")
 _NGINX = """
 worker_processes 1; daemon off; pid {folder}/{name}.pid; error_log /dev/null;
 events {{ worker_connections 4096; }}
@@ -33,7 +40,7 @@ http {{
     uwsgi_temp_path {folder}; scgi_temp_path {folder};
     open_file_cache max=10 inactive=1h;
     server {{
-        listen 127.0.0.1:{port} backlog=4096; root {folder}/www; default_type application/json;
+        listen {listen}; {tls} root {folder}/www; default_type application/json;
         add_header Cache-Control "public, max-age=300, stale-if-error=86400"; add_header Vary Accept-Encoding;
         add_header Access-Control-Allow-Origin *; add_header X-Content-Type-Options nosniff;
     }}
@@ -48,17 +55,19 @@ class Server:
     Attributes:
         name: Which one.
         port: Where it listens.
+        tls: Whether it speaks TLS.
         pids: The processes whose time counts.
     """
 
     name: str
     port: int
+    tls: bool
     pids: tuple[int, ...]
 
     @property
     def url(self) -> str:
         """Where the JWK Set is."""
-        return f"http://127.0.0.1:{self.port}{PATH}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}{PATH}"
 
     def cpu(self) -> float:
         """Read the CPU seconds that it has used."""
@@ -72,7 +81,7 @@ class Server:
 
     def etag(self) -> str:
         """Fetch the current entity tag."""
-        with urllib.request.urlopen(self.url) as reply:  # noqa: S310 - our own server
+        with urllib.request.urlopen(self.url, context=TRUSTING) as reply:  # noqa: S310 - our own server
             return str(reply.headers["ETag"])
 
 
@@ -86,6 +95,10 @@ class Field:
         for number in range(2):
             self._write(f"{number}.pem", rsa.generate_private_key(65537, 2048))
         self._write("2.pem", ec.generate_private_key(ec.SECP256R1()))
+        private = ec.generate_private_key(ec.SECP256R1())
+        (folder / "tls.pem").write_bytes(certificate_pem(certify(private, name="localhost")))
+        (folder / "tls.key").write_bytes(private_pem(private))
+        self._tls = str(folder / "tls.pem"), str(folder / "tls.key")
         self.spare = [self._pem(ec.generate_private_key(ec.SECP256R1())) for _ in range(20)]
 
     @staticmethod
@@ -118,19 +131,26 @@ class Field:
         subprocess.run(["gcc", "-O2", "-o", self._folder / "floor", HERE / "floor.c"], check=True)
         subprocess.run(["go", "build", "-o", self._folder / "peer", HERE / "peer.go"], check=True)
 
-    def command(self, name: str, port: int) -> list[str]:
+    def command(self, name: str, port: int, *, tls: bool) -> list[str]:
         """Tell how to start a server."""
+        pair = self._tls if tls else ()
+        flags = ["--tls-cert", pair[0], "--tls-key", pair[1]] if pair else []
         body = str(self._folder / "www" / ".well-known" / "jwks.json")
-        config = self._folder / f"{name}.conf"
+        config = self._folder / f"{name}-{port}.conf"
         if name.startswith("nginx"):
             sending = "sendfile on; tcp_nopush on;" if name == "nginx" else "sendfile off;"
-            config.write_text(_NGINX.format(folder=self._folder, name=name, port=port, sending=sending))
+            listen = f"127.0.0.1:{port} {'ssl ' if pair else ''}backlog=4096"
+            tls_files = f"ssl_certificate {pair[0]}; ssl_certificate_key {pair[1]};" if pair else ""
+            unique = f"{name}-{port}"
+            config.write_text(
+                _NGINX.format(folder=self._folder, name=unique, listen=listen, tls=tls_files, sending=sending)
+            )
         return {
-            "ours": [sys.executable, "-m", "jwks_server", "serve", str(self.keys), "--bind", f"127.0.0.1:{port}"],
+            "ours": [*_OURS, str(self.keys), "--bind", f"127.0.0.1:{port}", *flags],
             "nginx": ["nginx", "-c", str(config)],
             "nginx-tuned": ["nginx", "-c", str(config)],
-            "go": [str(self._folder / "peer"), f"127.0.0.1:{port}", body, body + ".gz"],
-            "aiohttp": [sys.executable, str(HERE / "plain.py"), str(port), body, body + ".gz"],
+            "go": [str(self._folder / "peer"), f"127.0.0.1:{port}", body, body + ".gz", *pair],
+            "aiohttp": [sys.executable, str(HERE / "plain.py"), str(port), body, body + ".gz", *pair],
             "floor": [str(self._folder / one) for one in ("floor", "200", "304", "close")] + [str(port)],
         }[name]
 
@@ -144,32 +164,32 @@ def field() -> Iterator[Field]:
 
 
 @contextmanager
-def running(where: Field, name: str) -> Iterator[Server]:
+def running(where: Field, name: str, *, tls: bool = False) -> Iterator[Server]:
     """Run a server on the first core until the block ends."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     process = subprocess.Popen(
-        ["taskset", "-c", "0", *where.command(name, port)],
+        ["taskset", "-c", "0", *where.command(name, port, tls=tls)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "GOMAXPROCS": "1"},
     )
     try:
-        _wait(port)
+        _wait(f"{'https' if tls else 'http'}://127.0.0.1:{port}{PATH}")
         pids = [process.pid]
         if name.startswith("nginx"):
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
             pids = [int(child) for child in children]
-        yield Server(name, port, tuple(pids))
+        yield Server(name, port, tls, tuple(pids))
     finally:
         process.terminate()
         process.wait(15)
 
 
-def _wait(port: int) -> None:
+def _wait(url: str) -> None:
     for _ in range(100):
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}{PATH}").read()
+            urllib.request.urlopen(url, context=TRUSTING).read()  # noqa: S310 - our own server
         except (OSError, urllib.error.URLError):
             time.sleep(0.1)
         else:

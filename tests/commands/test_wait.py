@@ -66,7 +66,7 @@ async def replica(directory: Path, address: str, *pems: bytes, port: int = 0) ->
     for number, pem in enumerate(pems):
         (directory / f"{number}.pem").write_bytes(pem)
     async with serving(directory, "--bind", f"{address}:{port}", "--max-age", "1") as server:
-        listening = await server.log("listening")
+        listening = await server.log("listening", listener="public")
         yield f"http://{listening['address']}/.well-known/jwks.json", server
 
 

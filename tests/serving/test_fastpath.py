@@ -16,16 +16,11 @@ from hypothesis import strategies as st
 from support import HANG_SECONDS, Running, key, public_pem, serving
 from writers import replace
 
-from jwks_server.catalog import Catalog
-from jwks_server.config import Address
 from jwks_server.keys.build import build
 from jwks_server.keys.keyset import read_file
 from jwks_server.keys.policy import Policy
-from jwks_server.serving import fastpath
-from jwks_server.serving.listeners import listening
-from jwks_server.serving.memory import Memory, key_of
-from jwks_server.serving.public import application
-from jwks_server.serving.representation import Representation, render
+from jwks_server.serving.memory import key_of
+from jwks_server.serving.representation import render
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -297,27 +292,6 @@ async def test_client_that_does_not_read(pair: tuple[Running, Running], warm: by
         sender.join()
     assert received.count(b"HTTP/1.1 200 OK") == -(-sent // len(request))
     assert received.count(b"HTTP/1.1 404 ") == 1 + bool(warm)
-
-
-async def test_silent_connections_are_closed(monkeypatch: pytest.MonkeyPatch, catalog: Catalog[Representation]) -> None:
-    """A connection on which nothing comes is closed after a round or two; one that is used stays."""
-    monkeypatch.setattr(fastpath, "_IDLE_SECONDS", 0.05)
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    async with listening(application(catalog, TARGET.decode()), [Address("127.0.0.1", port)], Memory(catalog)):
-        used_reader, used = await asyncio.open_connection("127.0.0.1", port)
-        silent, writer = await asyncio.open_connection("127.0.0.1", port)
-        closed = asyncio.create_task(silent.read())
-        async with asyncio.timeout(HANG_SECONDS):
-            while not closed.done():
-                used.write(head())
-                await used_reader.readuntil(b"]}")
-                await asyncio.sleep(0)
-        assert closed.result() == b""
-        used.write(LAST)
-        assert b" 404 " in await used_reader.read()
-        for one in (used, writer):
-            one.close()
 
 
 async def test_date_is_right_to_the_second(pair: tuple[Running, Running]) -> None:

@@ -1,0 +1,69 @@
+"""The admin application, on a listener of its own: liveness, readiness, metrics, status."""
+
+import json
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from jwks_server.errors import MethodNotAllowed, NotFound, NotReady
+from jwks_server.serving.public import problems
+from jwks_server.serving.reply import Reply
+from jwks_server.serving.state import State, status
+
+ENDPOINTS = ("/livez", "/readyz", "/metrics", "/status")
+
+
+def application(state: State) -> web.Application:
+    """Make the application.
+
+    Args:
+        state: What there is to tell.
+    """
+
+    async def livez(_request: web.Request) -> Reply:
+        return _text("ok\n")
+
+    async def readyz(_request: web.Request) -> Reply:
+        if reason := state.unready():
+            raise NotReady(reason)
+        return _text("ok\n")
+
+    async def metrics(request: web.Request) -> Reply:
+        from jwks_server.serving.metrics import expose  # noqa: PLC0415 - its library is for those who scrape
+
+        body, content_type = expose(state, request.headers.get("Accept", ""))
+        return Reply(body=body, headers={"Content-Type": content_type, **_NO_STORE})
+
+    async def status_(_request: web.Request) -> Reply:
+        body = json.dumps(status(state), indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        return Reply(body=body + b"\n", headers={"Content-Type": "application/json", **_NO_STORE})
+
+    app = web.Application(middlewares=[_private, problems])
+    for path, handler in zip(ENDPOINTS, (livez, readyz, metrics, status_), strict=True):
+        app.router.add_get(path, handler)
+        app.router.add_route("*", path, _no_method)
+    app.router.add_route("*", "/{anything:.*}", _nothing)
+    return app
+
+
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+def _text(text: str) -> Reply:
+    return Reply(text=text, headers=_NO_STORE)
+
+
+@web.middleware
+async def _private(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let no web page read this: unlike the public listener's, these answers are nobody else's business."""
+    reply = await handler(request)
+    reply.headers.pop(hdrs.ACCESS_CONTROL_ALLOW_ORIGIN, None)
+    return reply
+
+
+async def _no_method(_request: web.Request) -> Reply:
+    raise MethodNotAllowed("Only GET and HEAD are answered here.", allow="GET, HEAD")
+
+
+async def _nothing(_request: web.Request) -> Reply:
+    raise NotFound(f"Here are {', '.join(ENDPOINTS)}.")

@@ -1,0 +1,186 @@
+"""What the connections of a listener share: their limits and deadlines, the memory, and the end."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+
+import structlog
+from aiohttp import web
+
+from jwks_server.config import Limits
+from jwks_server.counts import Traffic, Way
+from jwks_server.errors import BadRequest, Problem
+from jwks_server.serving.fastpath import FastPath
+from jwks_server.serving.memory import Memory, Reply
+from jwks_server.serving.protocol import Answered
+from jwks_server.telemetry import Seldom
+
+_TICK_SECONDS = 1.0
+_TICKS_A_DEADLINE = 4
+_FINISHING_TICK_SECONDS = 0.05
+# Where the longest idle have to go, so many go at once, so that looking for them is worth it.
+_EVICTED_AT_ONCE = 1 / 64
+
+_log = structlog.get_logger(__name__)
+
+LogAccess = Callable[[str, bytes, int, int, Way], None]
+
+
+class Connection(Protocol):
+    """What the front must know of a connection; one that is still shaking hands is one too."""
+
+    since: float
+    welcome: bool
+
+    @property
+    def evictable(self) -> bool:
+        """Whether it may be closed for another's sake."""
+
+    def close(self) -> None:
+        """Close at once."""
+
+    def expire(self) -> None:
+        """Close, if it has taken too long."""
+
+
+class Front:
+    """Makes the protocol of each connection, and keeps the list of them.
+
+    Args:
+        server: Makes aiohttp's protocols.
+        limits: What a client may do, and how long it may take.
+        memory: What was answered before; None to answer every request anew.
+        traffic: Counts what clients did.
+        log_access: Called for each answer with the client's address, the request, the status, the bytes of the
+            reply's body, and the way it was made; None for no such log.
+
+    Attributes:
+        time: The event loop's clock, up to a tick ago: good enough for deadlines, and cheap.
+        draining: Whether each answer is its connection's last.
+        finishing: Whether connections without a request are closed after a last call.
+    """
+
+    def __init__(
+        self,
+        server: web.Server,
+        limits: Limits,
+        memory: Memory | None,
+        traffic: Traffic,
+        log_access: LogAccess | None = None,
+    ) -> None:
+        self.server = server
+        self.limits = limits
+        self.traffic = traffic
+        self.log_access = log_access
+        self.time = asyncio.get_running_loop().time()
+        self.draining = False
+        self.finishing = False
+        self.recall: Callable[[bytes], Reply | None] = memory.recall if memory else _nothing
+        self._memory = memory
+        self._fresh: dict[Connection, None] = {}
+        self._kept: dict[Connection, None] = {}
+        self._empty = asyncio.Event()
+        self._seldom = Seldom(_log)
+
+    def __call__(self) -> FastPath:
+        """Make a connection's protocol."""
+        connection = FastPath(self)
+        self.admit(connection)
+        return connection
+
+    def __len__(self) -> int:
+        """Count the open connections."""
+        return len(self._fresh) + len(self._kept)
+
+    def admit(self, connection: Connection) -> None:
+        """Let a connection in. Where there is no room another one has to go, or this one."""
+        if len(self) >= self.limits.max_connections and not self._make_room():
+            self.traffic.refused += 1
+            self._seldom.warning("connection-refused", connections=len(self))
+            connection.welcome = False
+            return
+        self.traffic.accepted += 1
+        self._fresh[connection] = None
+
+    def enter(self, connection: Connection) -> None:
+        """Put a connection in the place of its handshake."""
+        self._fresh[connection] = None
+
+    def settle(self, connection: FastPath) -> None:
+        """Take note of a connection's first reply."""
+        connection.fresh = False
+        if self._fresh.pop(connection, connection) is None:
+            self._kept[connection] = None
+
+    def forget(self, connection: Connection) -> None:
+        """Take note of a connection's end."""
+        self._fresh.pop(connection, None)
+        self._kept.pop(connection, None)
+        if self.finishing and not len(self):
+            self._empty.set()
+
+    def learn(self, request: bytes, reply: bytes, answer: Answered) -> None:
+        """Remember an answer, if it may be given again."""
+        if self._memory and not self.draining:
+            self._memory.learn(request, reply, answer)
+
+    def count(self) -> None:
+        """Bring the traffic up to date with what was answered from memory."""
+        if self._memory:
+            self._memory.count()
+
+    def note_refusal(self, peer: str, problem: Problem) -> None:
+        """Count a request that is none, and log one now and then."""
+        reason = problem.reason if isinstance(problem, BadRequest) else problem.code
+        self.traffic.bad_requests[reason] += 1
+        self._seldom.info("bad-request", code=problem.code, reason=reason, remote=peer)
+
+    def _make_room(self) -> bool:
+        """Close what has never completed a request, oldest first; else what has been idle the longest."""
+        victims: list[Connection] = [one for one in self._fresh if one.evictable][:1]
+        if not victims:
+            idle = sorted((one for one in self._kept if one.evictable), key=lambda one: one.since)
+            victims = idle[: 1 + int(len(idle) * _EVICTED_AT_ONCE)]
+        for victim in victims:
+            self.traffic.evicted += 1
+            self.forget(victim)
+            victim.close()
+        if victims:
+            self._seldom.warning("connection-evicted", connections=len(self))
+        return bool(victims)
+
+    async def keep_deadlines(self) -> None:
+        """Close connections that take too long, for ever."""
+        loop = asyncio.get_running_loop()
+        tick = min(_TICK_SECONDS, self.limits.shortest / _TICKS_A_DEADLINE)
+        while True:
+            await asyncio.sleep(_FINISHING_TICK_SECONDS if self.finishing else tick)
+            self.time = loop.time()
+            for connection in (*self._fresh, *self._kept):
+                connection.expire()
+
+    def drain(self) -> None:
+        """Make each answer its connection's last."""
+        self.draining = True
+        self.recall = _nothing
+
+    async def finish(self, seconds: float) -> None:
+        """Wait until every connection has ended: the idle ones soon, those amid a request when it is answered.
+
+        Args:
+            seconds: How long at most; what is left then is cut.
+        """
+        self.drain()
+        self.finishing = True
+        self._empty.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                if len(self):
+                    await self._empty.wait()
+        for connection in (*self._fresh, *self._kept):
+            connection.close()
+
+
+def _nothing(_request: bytes) -> None:
+    """Recall nothing."""

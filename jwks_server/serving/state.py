@@ -1,0 +1,117 @@
+"""What there is to tell of the program at one moment, as JSON for people and scripts."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from jwks_server import __version__
+from jwks_server.catalog import Catalog
+from jwks_server.counts import Reloads
+from jwks_server.keys.changes import utc
+from jwks_server.keys.keyset import Key, KeySet, Verdict
+from jwks_server.serving.front import Front
+from jwks_server.serving.representation import Representation
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The parts of the program that have something to tell.
+
+    Attributes:
+        catalog: What is served.
+        reloads: What became of the looks at the directory.
+        front: The public listener's connections, and what their clients did.
+        started: When the program began, in seconds since the epoch.
+    """
+
+    catalog: Catalog[Representation]
+    reloads: Reloads
+    front: Front
+    started: float = field(default_factory=time.time)
+
+    def unready(self) -> str:
+        """Tell why no traffic should come here; empty where it should."""
+        if self.front.draining:
+            return "The process is draining: SIGTERM has come."
+        if not self.catalog.current.entries:
+            faults = [f"{one.message} [{one.code}]" for errors in self.reloads.faults.values() for one in errors]
+            return " ".join(("No key set has been loaded yet.", *faults))
+        return ""
+
+
+def status(state: State) -> dict[str, Any]:
+    """Describe everything: issuers with their keys and files, the watch, the last reload."""
+    reloads = state.reloads
+    return {
+        "version": __version__,
+        "started": utc(state.started),
+        "ready": not state.unready(),
+        "unready": state.unready() or None,
+        "draining": state.front.draining,
+        "connections": len(state.front),
+        "watch": reloads.watch,
+        "reload": {
+            "last": _last(reloads),
+            "last_success": _time(reloads.last_success),
+            "faults": {
+                issuer: [{"code": one.code, "reason": one.message} for one in errors]
+                for issuer, errors in reloads.faults.items()
+            },
+        },
+        "issuers": {
+            issuer: {"max_age": entry.max_age, **_keyset(entry.keyset)}
+            for issuer, entry in state.catalog.current.entries.items()
+        },
+    }
+
+
+def _last(reloads: Reloads) -> dict[str, Any] | None:
+    if reloads.last is None:
+        return None
+    instant, trigger, outcome = reloads.last
+    return {"at": utc(instant), "trigger": trigger, "outcome": outcome}
+
+
+def _keyset(keyset: KeySet) -> dict[str, Any]:
+    return {
+        "digest": keyset.digest,
+        "held": keyset.held,
+        "next_change": _time(keyset.next_change),
+        "keys": [_key(key) for key in (*keyset.keys, *keyset.pending)],
+        "files": [_verdict(verdict) for verdict in keyset.verdicts],
+    }
+
+
+def _key(key: Key) -> dict[str, Any]:
+    return {
+        "kid": key.kid,
+        "kty": key.public.kind.kty,
+        "alg": key.alg,
+        "use": key.use,
+        "file": key.file,
+        "state": key.state,
+        "first_published": _time(key.first_published),
+        "safe_to_sign_at": _time(key.safe_to_sign_at),
+        "publish_at": _time(key.publish_at),
+        "remove_at": _time(key.remove_at),
+        "retiring_since": _time(key.retiring_since),
+        "retires_at": _time(key.retires_at),
+        "certificate_not_after": _time(key.public.not_after),
+    }
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    if verdict.error:
+        return {
+            "file": verdict.file,
+            "verdict": "refused",
+            "code": verdict.error.code,
+            "reason": verdict.error.message,
+        }
+    if verdict.duplicate_of:
+        return {"file": verdict.file, "verdict": "duplicate", "duplicate_of": verdict.duplicate_of}
+    return {"file": verdict.file, "verdict": "published", "kids": list(verdict.kids)}
+
+
+def _time(instant: float | None) -> str | None:
+    return None if instant is None else utc(instant)

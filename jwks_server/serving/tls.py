@@ -1,0 +1,181 @@
+"""TLS: a certificate that follows its files, and the handshake that comes before a connection."""
+
+import asyncio
+import os
+import ssl
+from functools import partial
+from typing import Any, cast
+
+import structlog
+
+from jwks_server.errors import TlsInvalid
+from jwks_server.serving.fastpath import FastPath
+from jwks_server.serving.front import Front
+from jwks_server.threads import in_thread
+
+_LOOK_SECONDS = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Certificate:
+    """A certificate chain and its private key.
+
+    Args:
+        chain: The chain's PEM file, leaf first.
+        key: The private key's PEM file, not encrypted.
+
+    Attributes:
+        context: For the next handshake; connections that are open keep theirs.
+
+    Raises:
+        TlsInvalid: The files can't be used.
+    """
+
+    def __init__(self, chain: str, key: str) -> None:
+        self._files = chain, key
+        self._seen = self._fingerprint()
+        self._error: TlsInvalid | None = None
+        self.context = self._load()
+
+    async def follow(self) -> None:
+        """Look at the files for ever, and take up what is new in them. A bad pair leaves the last good one in place."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            await self.refresh()
+
+    async def refresh(self) -> None:
+        """Look at the files once."""
+        seen = await in_thread(self._fingerprint)
+        if seen == self._seen and not self._error:
+            return
+        try:
+            self.context = await in_thread(self._load)
+        except TlsInvalid as error:
+            if error != self._error:
+                _log.error("tls-failed", code=error.code, reason=error.message)
+            self._error = error
+        else:
+            self._error, self._seen = None, seen
+            _log.info("tls-reloaded", certificate=self._files[0])
+
+    def _fingerprint(self) -> tuple[object, ...]:
+        try:
+            status = [os.stat(path) for path in self._files]  # noqa: PTH116 - this side of the house has no pathlib
+        except OSError:
+            return ()
+        return tuple((one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns) for one in status)
+
+    def _load(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_alpn_protocols(["http/1.1"])
+        context.options |= ssl.OP_NO_RENEGOTIATION
+        try:
+            # Without a password OpenSSL would ask the terminal for one.
+            context.load_cert_chain(*self._files, password=b"")
+        except (OSError, ValueError) as exc:
+            reason = (
+                os.strerror(exc.errno)
+                if isinstance(exc, OSError) and exc.errno and not isinstance(exc, ssl.SSLError)
+                else str(exc)
+            )
+            raise TlsInvalid(
+                f"{self._files[0]} and {self._files[1]} are no certificate and its key ({reason}); mend them."
+            ) from exc
+        return context
+
+
+class Handshake(asyncio.Protocol):
+    """A connection that is shaking hands; then ``FastPath`` has it.
+
+    Args:
+        front: As a connection's.
+        certificate: What this server shows.
+    """
+
+    welcome = True
+
+    def __init__(self, front: Front, certificate: Certificate) -> None:
+        self._front = front
+        self._certificate = certificate
+        self._transport: asyncio.Transport | None = None
+        self.since = front.time
+        self._early = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, unless there is no room."""
+        self._transport = cast("asyncio.Transport", transport)
+        if not self.welcome:
+            self._transport.abort()
+            return
+        self._shaking = asyncio.create_task(self._shake(self._transport), name="handshake")
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what comes before TLS is there to read it."""
+        self._early += data
+
+    def _give_early(self, transport: asyncio.Transport) -> None:
+        """Hand it over; a protocol that isn't connected yet keeps it."""
+        reader: Any = transport.get_protocol()
+        while self._early and reader is not self:
+            buffer = memoryview(reader.get_buffer(len(self._early)))[: len(self._early)]
+            buffer[:] = self._early[: len(buffer)]
+            self._early = self._early[len(buffer) :]
+            reader.buffer_updated(len(buffer))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        del exc
+        self._front.forget(self)
+
+    async def _shake(self, transport: asyncio.Transport) -> None:
+        connection, loop = FastPath(self._front), asyncio.get_running_loop()
+        loop.call_soon(self._give_early, transport)  # start_tls puts its protocol in place before this runs
+        try:
+            secure = await loop.start_tls(
+                transport,
+                connection,
+                self._certificate.context,
+                server_side=True,
+                ssl_handshake_timeout=self._front.limits.handshake_timeout,
+                ssl_shutdown_timeout=self._front.limits.body_timeout,
+            )
+        except (OSError, EOFError) as exc:
+            timed_out = not isinstance(exc, ssl.SSLError | EOFError | ConnectionResetError)
+            if timed_out and self._front.time - self.since >= self._front.limits.handshake_timeout / 2:
+                self._front.traffic.timed_out["handshake"] += 1
+            else:
+                self._front.traffic.bad_requests["handshake"] += 1
+            transport.abort()
+            return
+        finally:
+            self._front.forget(self)
+        if secure is None:
+            return
+        self._front.enter(connection)
+        connection.connection_made(secure)
+
+    @property
+    def evictable(self) -> bool:
+        """Whether it may be closed for another's sake: at any time, once there is something to close."""
+        return self._transport is not None
+
+    def close(self) -> None:
+        """Close at once."""
+        if self._transport:
+            self._transport.abort()
+
+    def expire(self) -> None:
+        """Leave the deadline to the handshake itself."""
+
+
+def handshakes(front: Front, certificate: Certificate) -> "partial[Handshake]":
+    """Make the factory of a listener's handshakes."""
+    return partial(_begin, front, certificate)
+
+
+def _begin(front: Front, certificate: Certificate) -> Handshake:
+    handshake = Handshake(front, certificate)
+    front.admit(handshake)
+    return handshake

@@ -1,0 +1,169 @@
+"""The admin listener: probes, metrics, status."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from sites import GET, statuses
+from support import Running, certificate_pem, certify, key, public_pem, raw, serving
+
+_LAST = GET[:-2] + b"Connection: close\r\n\r\n"
+
+
+async def admin(server: Running, path: str, **headers: str) -> tuple[int, str, aiohttp.ClientResponse]:
+    """Ask the admin listener."""
+    url = f"http://127.0.0.1:{server.admin}{path}"
+    async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as reply:
+        return reply.status, await reply.text(), reply
+
+
+async def samples(server: Running) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """Read every metric."""
+    _, text, _ = await admin(server, "/metrics")
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def total(found: dict[tuple[str, tuple[tuple[str, str], ...]], float], name: str, **labels: str) -> float:
+    """Add up a metric's samples that have these labels."""
+    return sum(value for (one, given), value in found.items() if one == name and labels.items() <= dict(given).items())
+
+
+async def test_probes(tmp_path: Path) -> None:
+    """Alive at once; ready once a set is loaded, and until then it says why not."""
+    directory = tmp_path / "keys"
+    async with serving(directory) as server:
+        assert (await admin(server, "/livez"))[:2] == (200, "ok\n")
+        status, text, reply = await admin(server, "/readyz")
+        assert status == 503
+        assert "[directory-missing]" in text
+        assert reply.content_type == "application/problem+json"
+        assert "Access-Control-Allow-Origin" not in reply.headers
+        directory.mkdir()
+        (directory / "a.pem").write_bytes(public_pem(key("RSA")))
+        await server.log("key-published")
+        assert (await admin(server, "/readyz"))[:2] == (200, "ok\n")
+
+
+async def test_public_and_admin_are_apart(tmp_path: Path) -> None:
+    """Neither listener answers the other's paths."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    async with serving(tmp_path) as server:
+        for path in ("/livez", "/readyz", "/metrics", "/status"):
+            last = b"GET %b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % path.encode()
+            assert statuses(await raw(server.port, last)) == [404]
+            post = b"POST %b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % path.encode()
+            assert b"\r\nAllow: GET, HEAD\r\n" in await raw(server.admin, post)
+        assert statuses(await raw(server.admin, _LAST)) == [404]
+
+
+async def test_metrics_of_keys(tmp_path: Path) -> None:
+    """Keys by state, alg and kid with their times; files that are refused; the set's digest as in the ETag."""
+    leaf = certify(key("P-256"))
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    (tmp_path / "b.pem").write_bytes(certificate_pem(leaf))
+    (tmp_path / "c.pem").write_bytes(public_pem(key("Ed25519")))
+    (tmp_path / "bad.pem").write_bytes(b"nonsense")
+    (tmp_path / "jwks.toml").write_text('[keys."c.pem"]\npublish_at = 2099-01-01T00:00:00Z\n')
+    async with serving(tmp_path) as server:
+        found = await samples(server)
+        reply = await raw(server.port, _LAST)
+        etag = re.search(rb'ETag: "([^"]+)"', reply)
+        assert etag is not None
+        assert total(found, "jwks_server_set_info", issuer="/", digest=etag[1].decode()) == 1
+        assert total(found, "jwks_server_keys", issuer="/", state="published") == 2
+        assert total(found, "jwks_server_keys", state="pending", alg="EdDSA") == 1
+        assert total(found, "jwks_server_key_info", alg="ES256", file="b.pem", use="sig") == 1
+        assert total(found, "jwks_server_files_refused", code="pem-missing") == 1
+        expiry = total(found, "jwks_server_key_certificate_not_after_timestamp_seconds")
+        assert expiry == leaf.not_valid_after_utc.timestamp()
+        assert total(found, "jwks_server_ready") == 1
+        first = {
+            labels: value
+            for (name, labels), value in found.items()
+            if name.endswith("first_published_timestamp_seconds")
+        }
+        safe = {
+            labels: value for (name, labels), value in found.items() if name.endswith("safe_to_sign_timestamp_seconds")
+        }
+        published = {labels: value for labels, value in safe.items() if labels in first}
+        assert len(published) == 2
+        assert all(value == first[labels] + 300 + 900 for labels, value in published.items())
+
+
+async def test_metrics_of_reloads_and_traffic(tmp_path: Path) -> None:
+    """Reloads by trigger and outcome; answers by status and way; connections; bad requests by reason."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    async with serving(tmp_path) as server:
+        for _ in range(5):
+            await raw(server.port, _LAST)
+        await raw(server.port, b"nonsense\r\n\r\n")
+        (tmp_path / "b.pem").write_bytes(public_pem(key("P-256")))
+        await server.log("key-published", file="b.pem")
+        found = await samples(server)
+        assert total(found, "jwks_server_reloads_total", trigger="start", outcome="published") == 1
+        assert total(found, "jwks_server_reloads_total", outcome="published") == 2
+        assert total(found, "jwks_server_last_reload_successful") == 1
+        assert total(found, "jwks_server_reload_duration_seconds_count") >= 2
+        assert total(found, "jwks_server_requests_total", status="200", path="slow") == 1
+        assert total(found, "jwks_server_requests_total", status="200", path="fast") == 4
+        assert total(found, "jwks_server_bad_requests_total", reason="request-line") == 1
+        assert total(found, "jwks_server_connections_accepted_total") == 6
+        assert total(found, "process_open_fds") > 0
+        before = total(found, "jwks_server_last_reload_success_timestamp_seconds")
+        (tmp_path / "jwks.toml").write_text("nonsense")
+        await server.log("reload-failed", code="policy-invalid")
+        found = await samples(server)
+        assert total(found, "jwks_server_faults", code="policy-invalid") == 1
+        assert total(found, "jwks_server_last_reload_successful") == 0
+        assert total(found, "jwks_server_last_reload_success_timestamp_seconds") >= before
+
+
+async def test_openmetrics_when_asked_for(tmp_path: Path) -> None:
+    """Prometheus may ask for OpenMetrics."""
+    async with serving(tmp_path) as server:
+        _, text, reply = await admin(server, "/metrics", Accept="application/openmetrics-text; version=1.0.0")
+        assert reply.content_type == "application/openmetrics-text"
+        assert text.endswith("# EOF\n")
+
+
+async def test_status(tmp_path: Path) -> None:
+    """Everything at one glance, in JSON."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    (tmp_path / "bad.pem").write_bytes(b"nonsense")
+    async with serving(tmp_path) as server:
+        url = f"http://127.0.0.1:{server.admin}/status"
+        async with aiohttp.ClientSession() as session, session.get(url) as reply:
+            told: dict[str, Any] = await reply.json()
+        assert told["ready"] is True
+        assert told["watch"] == "events"
+        root = told["issuers"]["/"]
+        assert [(one["file"], one["state"], one["kty"]) for one in root["keys"]] == [("a.pem", "published", "RSA")]
+        assert [(one["file"], one["verdict"], one.get("code")) for one in root["files"]] == [
+            ("a.pem", "published", None),
+            ("bad.pem", "refused", "pem-missing"),
+        ]
+        assert told["reload"]["last"]["outcome"] in {"published", "unchanged"}
+
+
+@pytest.mark.parametrize("way", ["fast", "slow"])
+async def test_access_log(tmp_path: Path, way: str) -> None:
+    """With --access-log each answer is a line, from memory or not, and so is each refusal."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    flags = ("--access-log", *(() if way == "fast" else ("--no-fast-path",)))
+    async with serving(tmp_path, *flags) as server:
+        reply = await raw(server.port, _LAST)
+        await raw(server.port, _LAST)
+        await raw(server.port, b"nonsense\r\n\r\n")
+    lines = [one for one in server.logs if one["event"] == "request"]
+    assert [(one["status"], one["path"]) for one in lines] == [(200, "slow"), (200, way), (400, "slow")]
+    assert {one["remote"] for one in lines} == {"127.0.0.1"}
+    assert lines[1]["method"] == "GET"
+    assert lines[1]["target"] == "/.well-known/jwks.json"
+    assert lines[1]["bytes"] == len(reply)

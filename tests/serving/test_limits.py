@@ -1,0 +1,307 @@
+"""Limits and deadlines over real sockets."""
+
+import asyncio
+import json
+import socket
+
+import pytest
+from sites import GET, read_reply, site, statuses
+from support import HANG_SECONDS
+
+from jwks_server.catalog import Catalog
+from jwks_server.serving.representation import Representation
+
+Keys = Catalog[Representation]
+
+BEGUN = GET[:-4]
+LAST = GET[:-2] + b"Connection: close\r\n\r\n"
+
+
+def request(*fields: bytes, line: bytes = b"GET /.well-known/jwks.json HTTP/1.1", host: bytes = b"Host: a") -> bytes:
+    """Write a request's head."""
+    return b"\r\n".join((line, host, *fields, b"", b""))
+
+
+async def test_head_deadline(catalog: Keys) -> None:
+    """A head that has begun and doesn't end gets a 408, whether it is the connection's first or a later one."""
+    async with site(catalog, head_timeout=0.1) as here:
+        for writes in ((BEGUN,), (GET, BEGUN)):
+            reply = await here.say(*writes)
+            assert statuses(reply)[-1] == 408
+            assert json.loads(reply.rpartition(b"\r\n\r\n")[2])["code"] == "request-timeout"
+        assert here.traffic.timed_out == {"head": 2}
+
+
+async def test_trickle_does_not_move_the_deadline(catalog: Keys) -> None:
+    """A client that sends a byte now and then gets its 408 all the same."""
+    async with site(catalog, head_timeout=0.2) as here:
+        reader, writer = await here.connect()
+        answer = asyncio.create_task(reader.read())
+        async with asyncio.timeout(HANG_SECONDS):
+            writer.write(BEGUN + b"\r\nX: ")
+            while not answer.done():
+                writer.write(b"a")
+                await asyncio.wait({answer}, timeout=0.01)
+        assert statuses(answer.result()) == [408]
+        writer.close()
+
+
+async def test_silence(catalog: Keys) -> None:
+    """A connection on which nothing ever came is closed without a word; one that was answered waits longer."""
+    async with site(catalog, head_timeout=0.1, idle_timeout=0.3) as here:
+        assert await here.say() == b""
+        assert statuses(await here.say(GET)) == [200]
+        assert here.traffic.timed_out == {"idle": 2}
+
+
+async def test_used_connection_stays(catalog: Keys) -> None:
+    """A connection that is used outlives any number of idle deadlines."""
+    async with site(catalog, idle_timeout=0.1) as here:
+        reader, writer = await here.connect()
+        silent = asyncio.create_task(here.say(GET))
+        while not silent.done():
+            writer.write(GET)
+            await read_reply(reader)
+            await asyncio.sleep(0)
+        writer.write(LAST)
+        assert statuses(await reader.read()) == [200]
+        writer.close()
+
+
+@pytest.mark.parametrize("fast", [True, False])
+async def test_body_is_not_read(catalog: Keys, fast: bool) -> None:
+    """A request with a body is answered at once and is the last; what comes of the body is thrown away."""
+    post = request(b"Content-Length: 100000000", line=b"POST /.well-known/jwks.json HTTP/1.1")
+    async with site(catalog, fast=fast, body_timeout=0.1) as here:
+        reader, writer = await here.connect()
+        writer.write(post)
+        reply = await reader.read()
+        assert statuses(reply) == [405]
+        assert b"\r\nConnection: close\r\n" in reply
+        async with asyncio.timeout(HANG_SECONDS):
+            while len(here.front):
+                await asyncio.sleep(0)
+        assert here.traffic.timed_out == {"body": 1}
+        writer.close()
+
+
+async def test_endless_body(catalog: Keys) -> None:
+    """A client that goes on sending gets its reply, and is cut off after so many bytes."""
+    post = request(b"Transfer-Encoding: chunked", line=b"POST / HTTP/1.1")
+    async with site(catalog, max_body=100_000) as here:
+        reader, writer = await here.connect()
+        writer.write(post)
+        assert statuses(await read_reply(reader)) == [404]
+        with pytest.raises(ConnectionError):
+            await _send_for_ever(writer, b"1\r\na\r\n" * 1000)
+        assert not here.traffic.timed_out
+
+
+async def test_requests_behind_a_body_are_not_answered(catalog: Keys) -> None:
+    """What follows a body may be anything, so nothing there is taken for a request."""
+    async with site(catalog) as here:
+        assert statuses(await here.say(request(b"Content-Length: 5") + b"hello" + GET, half_close=True)) == [200]
+
+
+async def test_large_heads(catalog: Keys) -> None:
+    """More bytes or fields than allowed are a 431, whole or not; as many as allowed are not."""
+    async with site(catalog, max_head=1000, max_fields=10) as here:
+        fits = request(b"X: " + b"x" * (1000 - len(request(b"X: "))))
+        assert len(fits) == 1000
+        assert statuses(await here.say(fits, LAST)) == [200, 200]
+        for large in (
+            request(b"X: " + b"x" * (1001 - len(request(b"X: ")))),
+            b"GET /" + b"x" * 997,
+            request(*[b"X: y"] * 10),
+        ):
+            reply = await here.say(large)
+            assert statuses(reply) == [431]
+            assert json.loads(reply.rpartition(b"\r\n\r\n")[2])["code"] == "head-too-large"
+        assert statuses(await here.say(request(*[b"X: y"] * 9), LAST)) == [200, 200]
+        assert here.traffic.bad_requests == {"head-too-large": 3}
+
+
+async def test_reader_that_does_not_read(catalog: Keys) -> None:
+    """A client that leaves its replies unread is cut; one that reads them slowly is not."""
+    async with site(catalog, write_timeout=0.2) as here:
+        with socket.socket() as lazy:
+            lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            lazy.connect(("127.0.0.1", here.port))
+            _, writer = await asyncio.open_connection(sock=lazy, limit=1)
+            with pytest.raises(ConnectionError):
+                await _send_for_ever(writer, GET * 100)
+        assert here.traffic.timed_out == {"write": 1}
+
+
+async def _send_for_ever(writer: asyncio.StreamWriter, data: bytes) -> None:
+    async with asyncio.timeout(HANG_SECONDS):
+        while True:
+            writer.write(data)
+            await writer.drain()
+            await asyncio.sleep(0)
+
+
+REFUSED = [
+    ("host", b"Host: a b", 400),
+    ("host", b"Host:", 400),
+    ("host", b"Host: a/b", 400),
+    ("host", b"Host: a:x", 400),
+    ("host", b"Host: a:70000", 400),
+    ("host", b"Host: [::1", 400),
+    ("host", b"Host: [g::1]", 400),
+    ("host", b"Host: u@a", 400),
+    ("host", b"Host: a\r\nHost: a", 400),
+    ("host", b"X: no host", 400),
+    ("transfer-encoding", b"Host: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5", 400),
+    ("transfer-encoding", b"Host: a\r\nTransfer-Encoding: gzip, chunked", 400),
+    ("transfer-encoding", b"Host: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked", 400),
+    ("content-length", b"Host: a\r\nContent-Length: 5\r\nContent-Length: 5", 400),
+    ("content-length", b"Host: a\r\nContent-Length: +5", 400),
+    ("field", b"Host: a\r\nX : y", 400),
+    ("field", b"Host: a\r\nX: y\r\n z", 400),
+    ("field", b"Host: a\r\nX: \x01", 400),
+    ("field", b"Host: a\r\nX", 400),
+]
+
+
+@pytest.mark.parametrize(("reason", "fields", "status"), REFUSED)
+async def test_refused_fields(catalog: Keys, reason: str, fields: bytes, status: int) -> None:
+    """What a careful server refuses is refused with a problem document, and counted by what is wrong with it."""
+    async with site(catalog) as here:
+        for writes in ((request(host=fields),), (GET, request(host=fields) + GET)):
+            reply = await here.say(*writes)
+            assert statuses(reply) == [200] * (len(writes) - 1) + [status]
+            assert b"\r\nConnection: close\r\n" in reply
+            assert b"Server:" not in reply
+            assert json.loads(reply.rpartition(b"\r\n\r\n")[2])["status"] == status
+        assert here.traffic.bad_requests == {reason: 2}
+
+
+@pytest.mark.parametrize(
+    ("reason", "line", "status"),
+    [
+        ("version-unsupported", b"GET / HTTP/2.0", 505),
+        ("version-unsupported", b"PRI * HTTP/2.0", 505),
+        ("version-unsupported", b"GET / HTTP/1.2", 505),
+        ("version-unsupported", b"GET / HTTP/3", 505),
+        ("request-line", b"GET / HTTP/11.1", 400),
+        ("request-line", b"GET /#a HTTP/1.1", 400),
+        ("request-line", b"GET /a b HTTP/1.1", 400),
+        ("request-line", b"GET /\xc3\xa4 HTTP/1.1", 400),
+        ("request-line", b"GET /a\x00 HTTP/1.1", 400),
+        ("request-line", b"GET  / HTTP/1.1", 400),
+        ("request-line", b" GET / HTTP/1.1", 400),
+        ("request-line", b"G(T / HTTP/1.1", 400),
+        ("request-line", b"GET / http/1.1", 400),
+        ("request-line", b"GET /", 400),
+        ("request-line", b"\x16\x03\x01\x02\x00\x01\x00", 400),
+    ],
+)
+async def test_refused_lines(catalog: Keys, reason: str, line: bytes, status: int) -> None:
+    """The same for request lines, and for what is none."""
+    async with site(catalog) as here:
+        assert statuses(await here.say(request(line=line))) == [status]
+        assert here.traffic.bad_requests == {reason: 1}
+
+
+async def test_transfer_encoding_in_http_1_0(catalog: Keys) -> None:
+    """HTTP/1.0 knows no Transfer-Encoding; it needs no Host."""
+    async with site(catalog) as here:
+        old = b"GET /.well-known/jwks.json HTTP/1.0"
+        assert statuses(await here.say(request(b"Transfer-Encoding: chunked", line=old))) == [400]
+        assert statuses(await here.say(old + b"\r\n\r\n")) == [200]
+
+
+@pytest.mark.parametrize("garbage", [b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\nHost: a\n\n", b"GET /\r\r\n"])
+async def test_hopeless_beginnings(catalog: Keys, garbage: bytes) -> None:
+    """What can't become a head is refused at once, though it has no end."""
+    async with site(catalog) as here:
+        assert statuses(await here.say(garbage)) == [400]
+
+
+async def test_good_requests_before_a_bad_one(catalog: Keys) -> None:
+    """Requests that came whole before garbage, even in the same packet, get their answers first."""
+    async with site(catalog) as here:
+        for _ in range(2):  # cold and warm
+            assert statuses(await here.say(GET * 40 + b"\x00\r\n\r\n")) == [200] * 40 + [400]
+
+
+@pytest.mark.parametrize("fast", [True, False])
+async def test_half_closed_clients(catalog: Keys, fast: bool) -> None:
+    """A client that closes its sending side gets every answer to what it sent."""
+    async with site(catalog, fast=fast) as here:
+        for _ in range(2):
+            assert statuses(await here.say(GET, half_close=True)) == [200]
+            assert statuses(await here.say(GET * 100, half_close=True)) == [200] * 100
+            assert await here.say(BEGUN, half_close=True) == b""
+
+
+@pytest.mark.parametrize("field", [b"Upgrade: h2c", b"Upgrade: websocket"])
+async def test_upgrade(catalog: Keys, field: bytes) -> None:
+    """Who asks for another protocol is answered in this one, and the connection ends."""
+    async with site(catalog) as here:
+        reply = await here.say(request(b"Connection: Upgrade", field) + b"\x00\x01")
+        assert statuses(reply) == [200]
+        assert b"\r\nConnection: close\r\n" in reply
+
+
+async def test_ceiling(catalog: Keys) -> None:
+    """At the ceiling those go first that never completed a request, oldest first; then the longest idle."""
+    async with site(catalog, max_connections=4) as here:
+        used = [await here.connect() for _ in range(2)]
+        for reader, writer in used:
+            writer.write(GET)
+            await read_reply(reader)
+        silent = [await here.connect() for _ in range(2)]
+        async with asyncio.timeout(HANG_SECONDS):
+            while len(here.front) < 4:
+                await asyncio.sleep(0)
+        first = await here.connect()
+        assert await silent[0][0].read() == b""
+        for reader, writer in (*used, first):
+            writer.write(GET)
+            assert statuses(await read_reply(reader)) == [200]
+        second = await here.connect()
+        assert await silent[1][0].read() == b""
+        second[1].write(GET)
+        await read_reply(second[0])
+        here.front.time += 1  # the clock of deadlines is a coarse one
+        for reader, writer in (*used[1:], first, second):
+            writer.write(GET)
+            await read_reply(reader)
+        third = await here.connect()
+        assert await used[0][0].read() == b""
+        third[1].write(GET)
+        assert statuses(await read_reply(third[0])) == [200]
+        assert (here.traffic.evicted, here.traffic.refused) == (3, 0)
+        for _, writer in (*used, *silent, first, second, third):
+            writer.close()
+
+
+async def test_every_answer_is_counted(catalog: Keys) -> None:
+    """Answers are counted by status and way, those from memory too."""
+    async with site(catalog) as here:
+        await here.say(GET, GET, GET, LAST)
+        await here.say(b"nonsense\r\n\r\n")
+        here.front.recall(b"")  # nothing has changed, so nothing is forgotten
+        assert here.traffic.accepted == 2
+        here.front.count()
+        assert sum(here.traffic.answers.values()) == 5
+        assert here.traffic.answers[400, "slow"] == 1
+        assert here.traffic.answers[200, "fast"] >= 2
+
+
+async def test_draining(catalog: Keys) -> None:
+    """Once draining, each answer is its connection's last, from memory or not."""
+    async with site(catalog) as here:
+        reader, writer = await here.connect()
+        writer.write(GET + GET)
+        await read_reply(reader)
+        await read_reply(reader)
+        here.front.drain()
+        writer.write(GET + GET)
+        reply = await reader.read()
+        assert statuses(reply) == [200]
+        assert b"\r\nConnection: close\r\n" in reply
+        writer.close()
+        assert b"\r\nConnection: close\r\n" in await here.say(GET)

@@ -1,0 +1,201 @@
+"""TLS on the public listener: handshakes, their deadline, and certificates that change."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from sites import GET, read_reply, statuses
+from support import (
+    HANG_SECONDS,
+    SCRIPT,
+    Running,
+    certificate_pem,
+    certify,
+    key,
+    private_pem,
+    public_pem,
+    serving,
+)
+
+_LAST = GET[:-2] + b"Connection: close\r\n\r\n"
+
+
+def install(directory: Path, number: int) -> x509.Certificate:
+    """Put a new pair in place, as most tools do: one file, then the other."""
+    private = key("P-256", number)
+    certificate = certify(private, name="localhost")
+    for name, data in (("tls.pem", certificate_pem(certificate)), ("tls.key", private_pem(private))):
+        (directory / f"{name}.new").write_bytes(data)
+        (directory / f"{name}.new").rename(directory / name)
+    return certificate
+
+
+@asynccontextmanager
+async def secured(tmp_path: Path, *flags: str) -> AsyncIterator[tuple[Running, Path]]:
+    """Serve one key over TLS."""
+    for name in ("keys", "tls"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "keys" / "a.pem").write_bytes(public_pem(key("RSA")))
+    files = tmp_path / "tls"
+    install(files, 0)
+    pair = ("--tls-cert", str(files / "tls.pem"), "--tls-key", str(files / "tls.key"))
+    async with serving(tmp_path / "keys", *pair, *flags) as server:
+        yield server, files
+
+
+def context() -> ssl.SSLContext:
+    """Trust anyone: the test looks at the certificate itself."""
+    trusting = ssl.create_default_context()
+    trusting.check_hostname = False
+    trusting.verify_mode = ssl.CERT_NONE
+    return trusting
+
+
+async def shown(server: Running) -> bytes:
+    """Ask once on a new connection, and tell which certificate was shown."""
+    async with asyncio.timeout(HANG_SECONDS):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=context())
+        certificate: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        writer.write(_LAST)
+        assert statuses(await reader.read()) == [200]
+        writer.close()
+        return certificate
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+async def test_requests_over_tls(tmp_path: Path, loop: str) -> None:
+    """Requests are answered as without TLS: kept, pipelined, split, refused."""
+    async with secured(tmp_path, "--loop", loop) as (server, _), asyncio.timeout(HANG_SECONDS):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=context())
+        assert writer.get_extra_info("ssl_object").version() == "TLSv1.3"
+        for _ in range(3):
+            writer.write(GET)
+            assert statuses(await read_reply(reader)) == [200]
+        writer.write(GET * 40 + GET[:20])
+        for _ in range(40):
+            assert statuses(await read_reply(reader)) == [200]
+        writer.write(GET[20:] + b"GET / HTTP/2.0\r\n\r\n")
+        assert statuses(await read_reply(reader)) == [200]
+        assert statuses(await read_reply(reader)) == [505]
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+async def test_hello_in_the_first_packet(tmp_path: Path, loop: str) -> None:
+    """Clients that send their hello the moment they are connected are all heard, however many come at once."""
+    into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        context().wrap_bio(into, out).do_handshake()
+    hello = out.read()
+    async with secured(tmp_path, "--loop", loop, "--handshake-timeout", "5") as (server, _):
+        clients = [socket.create_connection(("127.0.0.1", server.port), timeout=HANG_SECONDS) for _ in range(200)]
+        for client in clients:
+            client.sendall(hello)
+        for client in clients:
+            assert client.recv(1) == b"\x16"
+            client.close()
+
+
+async def test_old_versions_are_refused(tmp_path: Path) -> None:
+    """TLS 1.1 is not spoken; TLS 1.2 is."""
+    async with secured(tmp_path) as (server, _):
+        for flag, spoken in (("-tls1_1", False), ("-tls1_2", True)):
+            process = await asyncio.create_subprocess_exec(
+                *("openssl", "s_client", "-connect", f"127.0.0.1:{server.port}", flag, "-cipher", "ALL:@SECLEVEL=0"),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+            async with asyncio.timeout(HANG_SECONDS):
+                told, _ = await process.communicate()
+            assert (process.returncode == 0) is spoken, told
+
+
+async def test_rotation_under_load(tmp_path: Path) -> None:
+    """A new pair is shown to new connections; none fails, and those that are open go on."""
+    async with secured(tmp_path) as (server, files), asyncio.timeout(HANG_SECONDS):
+        done = asyncio.Event()
+
+        async def ask_anew() -> None:
+            while not done.is_set():
+                await shown(server)
+
+        async def ask_again() -> None:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=context())
+            while not done.is_set():
+                writer.write(GET)
+                assert statuses(await read_reply(reader)) == [200]
+            writer.close()
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(3):
+                tasks.create_task(ask_anew())
+                tasks.create_task(ask_again())
+            for number in (1, 2):
+                new = install(files, number)
+                await server.log("tls-reloaded")
+                while x509.load_der_x509_certificate(await shown(server)) != new:
+                    await asyncio.sleep(0)
+            done.set()
+
+
+async def test_bad_pair_leaves_the_last_good_one(tmp_path: Path) -> None:
+    """A pair that doesn't match is reported once, and the last good one stays; the next good one is taken up."""
+    async with secured(tmp_path) as (server, files):
+        before = await shown(server)
+        (files / "tls.key").write_bytes(private_pem(key("P-256", 5)))
+        entry = await server.log("tls-failed", code="tls-invalid")
+        assert "tls.key" in entry["reason"]
+        assert await shown(server) == before
+        new = install(files, 6)
+        await server.log("tls-reloaded")
+        assert x509.load_der_x509_certificate(await shown(server)) == new
+    assert len([one for one in server.logs if one["event"] == "tls-failed"]) <= 2  # between the two renames
+
+
+async def test_slow_handshakes(tmp_path: Path) -> None:
+    """A handshake has a deadline, and what is no TLS is cut; both are counted, none is logged with a traceback."""
+    async with secured(tmp_path, "--handshake-timeout", "0.2") as (server, _), asyncio.timeout(HANG_SECONDS):
+        for sent in (b"", b"\x16\x03\x01", GET):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(sent)
+            with suppress(ConnectionResetError):
+                await reader.read()
+            writer.close()
+        await shown(server)
+    assert b"Traceback" not in server.stderr
+    assert not [one for one in server.logs if one["level"] == "error"]
+
+
+@pytest.mark.parametrize("wrong", ["missing", "mismatch", "encrypted", "nonsense"])
+async def test_bad_pair_at_start(tmp_path: Path, wrong: str) -> None:
+    """A pair that can't be used from the start is one sentence with its code, and exit code 1."""
+    install(tmp_path, 0)
+    match wrong:
+        case "missing":
+            (tmp_path / "tls.key").unlink()
+        case "mismatch":
+            (tmp_path / "tls.key").write_bytes(private_pem(key("P-256", 9)))
+        case "encrypted":
+            (tmp_path / "tls.key").write_bytes(private_pem(key("P-256", 0), encrypted=True))
+        case _:
+            (tmp_path / "tls.pem").write_bytes(b"nonsense")
+    process = await asyncio.create_subprocess_exec(
+        *(SCRIPT, "serve", str(tmp_path), "--bind", "127.0.0.1:0"),
+        *("--tls-cert", str(tmp_path / "tls.pem"), "--tls-key", str(tmp_path / "tls.key")),
+        stdin=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(HANG_SECONDS):
+        _, stderr = await process.communicate()
+    assert process.returncode == 1
+    assert stderr.splitlines()[-1].startswith(b"jwks-server: ")
+    assert stderr.endswith(b"[tls-invalid]\n")
+    assert b"Traceback" not in stderr

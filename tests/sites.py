@@ -1,0 +1,83 @@
+"""A listener in the test's own process, with limits to be reached."""
+
+import asyncio
+import re
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from support import HANG_SECONDS
+
+from jwks_server.address import Address
+from jwks_server.catalog import Catalog
+from jwks_server.config import Limits, Listening
+from jwks_server.counts import Traffic
+from jwks_server.serving.front import Front
+from jwks_server.serving.memory import Memory
+from jwks_server.serving.public import application
+from jwks_server.serving.representation import Representation
+from jwks_server.serving.site import opened, prepared
+
+PATH = "/.well-known/jwks.json"
+GET = b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Site:
+    """A listener, and what it counts."""
+
+    port: int
+    front: Front
+    traffic: Traffic
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Open a connection."""
+        return await asyncio.open_connection("127.0.0.1", self.port, limit=2**26)
+
+    async def say(self, *writes: bytes, half_close: bool = False) -> bytes:
+        """Send the writes one after the other; read until the server closes."""
+        async with asyncio.timeout(HANG_SECONDS):
+            reader, writer = await self.connect()
+            for data in writes:
+                writer.write(data)
+                await writer.drain()
+            if half_close:
+                writer.write_eof()
+            received = b""
+            with suppress(ConnectionResetError):
+                while data := await reader.read(1 << 16):
+                    received += data
+            writer.close()
+            return received
+
+
+@asynccontextmanager
+async def site(catalog: Catalog[Representation], *, fast: bool = True, **limits: Any) -> AsyncIterator[Site]:
+    """Serve the catalog until the block ends."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    traffic = Traffic()
+    memory = Memory(catalog, traffic) if fast else None
+    how = Listening(public=(Address("127.0.0.1", port),), grace=1.0)
+    async with prepared(
+        application(catalog, PATH), Limits(**{"max_connections": 1000, **limits}), traffic, memory=memory
+    ) as front:
+        deadlines = asyncio.create_task(front.keep_deadlines())
+        async with opened(front, how.public, how, name="public"):
+            yield Site(port, front, traffic)
+        deadlines.cancel()
+
+
+async def read_reply(reader: asyncio.StreamReader) -> bytes:
+    """Read one reply that has a Content-Length."""
+    async with asyncio.timeout(HANG_SECONDS):
+        head = await reader.readuntil(b"\r\n\r\n")
+        (length,) = [line.split(b": ")[1] for line in head.split(b"\r\n") if line.startswith(b"Content-Length")]
+        return head + await reader.readexactly(int(length))
+
+
+def statuses(stream: bytes) -> Sequence[int]:
+    """List the status codes of the replies in a stream."""
+    return [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d{3}) ", stream)]

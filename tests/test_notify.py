@@ -1,0 +1,65 @@
+"""What systemd is told (sd_notify(3))."""
+
+import asyncio
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+from support import HANG_SECONDS, key, public_pem, serving
+
+
+class Manager:
+    """A service manager's end of the channel."""
+
+    def __init__(self, path: str) -> None:
+        self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._channel.bind("\0" + path[1:] if path.startswith("@") else path)
+        self._channel.setblocking(False)
+
+    async def told(self, beginning: str) -> str:
+        """Wait for a message that begins so."""
+        async with asyncio.timeout(HANG_SECONDS):
+            while True:
+                message = (await asyncio.get_running_loop().sock_recv(self._channel, 4096)).decode()
+                if message.startswith(beginning):
+                    return message
+
+    def close(self) -> None:
+        """End."""
+        self._channel.close()
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+async def test_life_of_a_service(tmp_path: Path, *, abstract: bool) -> None:
+    """Ready when it listens; a SIGHUP's reload has a begin with its time and an end; then it is stopping."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    path = f"@jwks-server-test-{tmp_path.name}" if abstract else str(tmp_path / "notify")
+    manager = Manager(path)
+    async with serving(tmp_path, NOTIFY_SOCKET=path) as server:
+        await manager.told("READY=1")
+        server.process.send_signal(signal.SIGHUP)
+        assert (await manager.told("RELOADING=1")).splitlines()[1].partition("=")[2].isdigit()
+        await manager.told("READY=1")
+        server.process.send_signal(signal.SIGTERM)
+        await manager.told("STOPPING=1")
+        assert await server.end() == 0
+    manager.close()
+
+
+async def test_watchdog(tmp_path: Path) -> None:
+    """The watchdog is fed for as long as the process serves."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    manager = Manager(str(tmp_path / "notify"))
+    async with serving(tmp_path, NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="20000"):
+        for _ in range(5):
+            await manager.told("WATCHDOG=1")
+    manager.close()
+
+
+async def test_manager_that_does_not_listen(tmp_path: Path) -> None:
+    """A channel that nobody reads is no reason to fail."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    async with serving(tmp_path, NOTIFY_SOCKET=str(tmp_path / "nobody")) as server:
+        server.process.send_signal(signal.SIGTERM)
+        assert await server.end() == 0

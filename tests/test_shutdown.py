@@ -1,0 +1,135 @@
+"""The end under load: nobody who was let in is left without a whole answer."""
+
+import asyncio
+import signal
+import socket
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import aiohttp
+import pytest
+from sites import GET
+from support import HANG_SECONDS, Running, key, public_pem, serving
+
+_LAST = GET[:-2] + b"Connection: close\r\n\r\n"
+
+
+class Clients:
+    """Clients that ask until they are told to stop, and count what they were denied.
+
+    Attributes:
+        failures: By kind: ``dropped`` is a connection without an answer, ``cut`` one with a part of it.
+        answers: How many whole ones there were.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.failures: Counter[str] = Counter()
+        self.answers = 0
+        self.news = asyncio.Event()
+
+    async def _whole(self, reader: asyncio.StreamReader, kind: str) -> bool:
+        """Read an answer; tell whether the connection goes on."""
+        head = b""
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.partition(b"Content-Length: ")[2].partition(b"\r\n")[0])
+            await reader.readexactly(length)
+        except (asyncio.IncompleteReadError, ConnectionError) as exc:
+            self.failures[f"{kind}: {'cut' if head or getattr(exc, 'partial', b'') else 'dropped'}"] += 1
+            return False
+        self.answers += 1
+        self.news.set()
+        return b"\r\nConnection: close\r\n" not in head
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        with suppress(ConnectionRefusedError):
+            return await asyncio.open_connection("127.0.0.1", self.port)
+        return None
+
+    async def fresh(self) -> None:
+        """Ask on a new connection each time, until there is no one to connect to."""
+        while connection := await self._connect():
+            reader, writer = connection
+            writer.write(_LAST)
+            await self._whole(reader, "fresh")
+            writer.close()
+
+    async def kept(self) -> None:
+        """Ask on one connection, until told that it closes; then on the next."""
+        while connection := await self._connect():
+            reader, writer = connection
+            writer.write(GET)
+            while await self._whole(reader, "kept"):
+                writer.write(GET)
+            writer.close()
+
+    async def half(self, stopped: asyncio.Event, *, after: float) -> None:
+        """Send a part of a request, and the rest only some time after the server was told to stop."""
+        connection = await self._connect()
+        assert connection is not None
+        reader, writer = connection
+        writer.write(_LAST[:30])
+        await stopped.wait()
+        await asyncio.sleep(after)
+        writer.write(_LAST[30:])
+        await self._whole(reader, "half")
+        writer.close()
+
+
+@pytest.mark.parametrize("flags", [(), ("--drain", "0.5"), ("--loop", "asyncio"), ("--no-fast-path",)])
+async def test_nobody_is_cut(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    """Fresh, kept and half-sent requests all get whole answers through three SIGHUPs and a SIGTERM."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    async with serving(tmp_path, *flags) as server:
+        clients, stopped = Clients(server.port), asyncio.Event()
+        async with asyncio.timeout(HANG_SECONDS), asyncio.TaskGroup() as tasks:
+            for _ in range(8):
+                tasks.create_task(clients.fresh())
+                tasks.create_task(clients.kept())
+            for after in (0, 0.2, 1.5):
+                tasks.create_task(clients.half(stopped, after=after))
+            for _ in range(3):
+                clients.news.clear()
+                await clients.news.wait()
+                server.process.send_signal(signal.SIGHUP)
+            await asyncio.sleep(0.3)
+            server.process.send_signal(signal.SIGTERM)
+            stopped.set()
+            assert await server.end() == 0
+        assert clients.failures == {}
+        assert clients.answers > 100
+
+
+async def ready(server: Running) -> int:
+    """Ask whether it is ready."""
+    url = f"http://127.0.0.1:{server.admin}/readyz"
+    async with aiohttp.ClientSession() as session, session.get(url) as reply:
+        return reply.status
+
+
+async def test_drain(tmp_path: Path) -> None:
+    """While draining the server is not ready, yet answers new connections, each with its end."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    async with serving(tmp_path, "--drain", "1") as server:
+        assert await ready(server) == 200
+        server.process.send_signal(signal.SIGTERM)
+        await server.log("stopping")
+        assert await ready(server) == 503
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(GET)
+        assert b"\r\nConnection: close\r\n" in await reader.read()
+        writer.close()
+        assert await server.end() == 0
+
+
+async def test_grace_is_kept(tmp_path: Path) -> None:
+    """A client that never finishes its request doesn't keep the process from ending."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    async with serving(tmp_path, "--grace", "0.5") as server:
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.sendall(GET[:20])
+            await ready(server)
+            server.process.send_signal(signal.SIGTERM)
+            assert await server.end() == 0
