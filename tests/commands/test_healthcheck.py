@@ -3,10 +3,11 @@
 import asyncio
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from edge import answering
-from support import HANG_SECONDS, run
+from support import HANG_SECONDS, key, public_pem, run, serving
 
 
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (204, 1), (301, 1), (503, 1)])
@@ -17,6 +18,17 @@ async def test_by_status(status: int, code: int) -> None:
     assert (done.returncode, done.stdout) == (code, "")
     assert ("[not-ready]" in done.stderr) == (code == 1)
     assert (f"says {status}" in done.stderr) == (code == 1)
+
+
+@pytest.mark.parametrize("keys", [0, 1])
+async def test_a_running_server(tmp_path: Path, keys: int) -> None:
+    """A server with a set is ready, and one without isn't."""
+    for number in range(keys):
+        (tmp_path / f"{number}.pem").write_bytes(public_pem(key("P-256")))
+    async with serving(tmp_path) as server:
+        url = f"http://127.0.0.1:{server.admin}/readyz"
+        done = await asyncio.to_thread(run, "healthcheck", "--url", url)
+    assert done.returncode == 1 - keys
 
 
 def test_nobody_there() -> None:
