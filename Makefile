@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+NPM_FLAGS := --silent --ignore-scripts --no-package-lock --no-audit --no-fund
 WHEEL_CHECK := build/wheel-check
 
-.PHONY: run test check lint types layers wheel-test conformance bench clean
+.PHONY: run test check lint types layers wheel-test clients conformance bench clean
 
 run: $(VENV)/run
 	$(BIN)/jwks-server serve sample_keys
@@ -34,10 +35,15 @@ wheel-test: $(VENV)/dev
 	$(WHEEL_CHECK)/.venv/bin/pip install --quiet "$$(ls dist/*.whl)[test]"
 	cd $(WHEEL_CHECK) && .venv/bin/python -m pytest
 
-$(VENV)/run $(VENV)/test $(VENV)/dev: $(VENV)/%: pyproject.toml
+$(VENV)/run $(VENV)/test $(VENV)/clients $(VENV)/dev: $(VENV)/%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable ".$(if $(filter-out run,$*),[$*])"
 	touch $@
+
+# Real JWKS clients from PyPI and, where npm is, from npm; prints what each makes of the server.
+clients: $(VENV)/clients
+	! command -v npm >/dev/null || (cd tests/clients/js && npm install $(NPM_FLAGS)) || rm -rf tests/clients/js/node_modules
+	cd tests && ../$(BIN)/python -m clients.matrix
 
 # REDbot and schemathesis need other versions of some libraries than we do, so they live apart.
 conformance: $(VENV)/test
@@ -52,4 +58,4 @@ bench: $(VENV)/dev
 	cd tests && ../$(BIN)/python -m bench.compare
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist tests/clients/js/node_modules

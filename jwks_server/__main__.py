@@ -3,16 +3,30 @@
 import signal
 import sys
 
+_INTERRUPTED = 130
+
 
 def main() -> None:
-    """Take the signals in hand before the imports, which take longer than a signal may; then run the command line."""
+    """Run the command line.
+
+    ``serve`` takes the signals in hand before the imports, which take longer than a signal may. What ends any other
+    command is no success.
+    """
+    if sys.argv[1:2] == ["serve"]:
+        _take_signals()
+    try:
+        from jwks_server import cli  # noqa: PLC0415 - see above
+
+        cli.main()
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+
+
+def _take_signals() -> None:
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
     if hasattr(signal, "SIGHUP"):  # there is none on Windows
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # everything is about to be read anyway
-    from jwks_server import cli  # noqa: PLC0415 - see above
-
-    cli.main()
 
 
 def _leave(_number: int, _frame: object) -> None:

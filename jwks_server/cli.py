@@ -1,28 +1,30 @@
 """The command line: options in, one call into the package out."""
 
 import sys
-from pathlib import Path
-from typing import get_args
+from dataclasses import replace
+from importlib import import_module
+from typing import Any, Literal, get_args
 
 import click
 
 from jwks_server import __version__
-from jwks_server.config import Loop, Settings, Timing, read_passphrase
+from jwks_server.commands.output import printable
+from jwks_server.config import Loop, Settings
 from jwks_server.errors import ConfigError, JwksError
 from jwks_server.flags import finite, limits_of, listening_of, listening_options, option
-from jwks_server.keys.jwk import ED_ALGS, OPTIONAL_KINDS, RSA_ALGS, KidScheme
-from jwks_server.keys.policy import Policy
-from jwks_server.telemetry import LogFormat, logging_to_stderr
+from jwks_server.options import directory_argument, key_options
 
-_EXIT_FAILED = 1
-_EXIT_USAGE = 2
-_YEAR_SECONDS = 365 * 86400
+_INTERRUPTED = 130
+_PEM = "-----BEGIN"
 
 
-def _directory(_context: click.Context, _parameter: click.Parameter, value: str) -> Path:
-    if not value:
-        raise click.BadParameter("An empty DIR is no directory; write . for the current one.")
-    return Path(value)
+class _Lazy(click.Command):
+    """A command whose module is imported when it is called, so that none costs another its start."""
+
+    def make_context(self, *arguments: Any, **more: Any) -> click.Context:  # noqa: ANN401 - click's own signature
+        """Hand over to the command itself."""
+        command: click.Command = import_module(f"jwks_server.commands.{self.name}").command
+        return command.make_context(*arguments, **more)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -31,29 +33,26 @@ def cli() -> None:
     """Publish a directory of PEM files as a JWK Set."""
 
 
+for _name, _help in {
+    "check": "Judge each file in DIR.",
+    "completion": "Print the script that completes commands in a shell.",
+    "diff": "Compare what a URL serves with what DIR says.",
+    "healthcheck": "Ask a running server whether it is ready.",
+    "inspect": "Show what a key file would publish.",
+    "kid": "Show a key file's kids under each scheme.",
+    "render": "Write what serve would send into files.",
+    "verify": "Find the published key that verifies a token.",
+    "version": "Print this program's version.",
+    "wait": "Wait until every replica serves a key.",
+}.items():
+    cli.add_command(_Lazy(_name, help=_help))
+
+
 @cli.command()
 @click.pass_context
-@click.argument("directory", metavar="DIR", envvar="JWKS_SERVER_DIR", callback=_directory)
+@directory_argument
 @listening_options
-@option("--path", default="/.well-known/jwks.json", metavar="PATH", help="Serve the JWK Set here.")
-@option("--media-type", default="application/json", metavar="TYPE", help="The JWK Set's Content-Type.")
-@option(
-    "--max-age", default=300, type=click.IntRange(0, _YEAR_SECONDS), metavar="SECONDS", help="How long caches keep it."
-)
-@option(
-    "--pattern", multiple=True, default=["*.pem", "tls.crt"], metavar="GLOB", help="Names of key files. Repeatable."
-)
-@option(
-    "--passphrase-file",
-    type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
-    metavar="FILE",
-    help="Holds the passphrase of encrypted private keys.",
-)
-@option("--kid", default="thumbprint", type=click.Choice(get_args(KidScheme)), help="How a key's kid is made.")
-@option("--rsa-alg", default="RS256", type=click.Choice(RSA_ALGS), help="The alg of RSA keys.")
-@option("--ed-alg", default="EdDSA", type=click.Choice(ED_ALGS), help="The alg of Edwards-curve keys.")
-@option("--allow", multiple=True, type=click.Choice(OPTIONAL_KINDS), help="Publish this kind of key too. Repeatable.")
-@option("--allow-empty", is_flag=True, help="Let a change through that leaves no key at all.")
+@key_options
 @option(
     "--rescan",
     default=1.0,
@@ -70,32 +69,11 @@ def cli() -> None:
     metavar="SECONDS",
     help="How long a file that turned bad keeps its last good keys: it may be half written.",
 )
-@option(
-    "--retain",
-    default=0,
-    type=click.IntRange(0, _YEAR_SECONDS),
-    metavar="SECONDS",
-    help="How long a key stays published after its file vanished or was replaced.",
-)
-@option(
-    "--propagation",
-    default=900.0,
-    type=click.FloatRange(0, _YEAR_SECONDS),
-    callback=finite,
-    metavar="SECONDS",
-    help="How long the slowest verifier takes to see a new key, beyond max-age.",
-)
-@option(
-    "--state",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Remembers first-published times and retiring keys across restarts.",
-)
 @option("--loop", default="uvloop", type=click.Choice(get_args(Loop)), help="The event loop.")
 @option(
     "--no-fast-path", is_flag=True, help="Answer every request anew, to compare: the answers are the same, but slower."
 )
-@option("--log-format", default="console", type=click.Choice(get_args(LogFormat)), help="For people or machines.")
+@option("--log-format", default="console", type=click.Choice(["console", "json"]), help="For people or machines.")
 @option(
     "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), help="The least level."
 )
@@ -103,80 +81,48 @@ def serve(  # noqa: PLR0913 - one parameter an option
     context: click.Context,
     /,
     *,
-    directory: Path,
-    path: str,
-    media_type: str,
-    max_age: int,
-    pattern: tuple[str, ...],
-    passphrase_file: Path | None,
-    kid: KidScheme,
-    rsa_alg: str,
-    ed_alg: str,
-    allow: tuple[str, ...],
-    allow_empty: bool,
+    settings: Settings,
     rescan: float,
     settle: float,
-    retain: int,
-    propagation: float,
-    state: Path | None,
     loop: Loop,
     no_fast_path: bool,
-    log_format: LogFormat,
+    log_format: Literal["console", "json"],
     log_level: str,
     **_of_context: object,
 ) -> None:
     """Serve the keys in DIR and follow its changes, until SIGTERM."""
-    settings = Settings(
-        directory=directory,
+    settings = replace(
+        settings,
         listening=listening_of(context),
         limits=limits_of(context),
-        path=path,
-        media_type=media_type,
-        patterns=pattern,
-        passphrase_file=passphrase_file,
-        passphrase=_passphrase(passphrase_file),
-        policy=Policy(
-            allow=frozenset(allow),
-            kid=kid,
-            rsa_alg=rsa_alg,
-            ed_alg=ed_alg,
-            max_age=max_age,
-            retain=retain,
-            allow_empty=allow_empty,
-        ),
-        timing=Timing(rescan, settle, propagation),
-        state=state,
+        timing=replace(settings.timing, rescan=rescan, settle=settle),
         loop=loop,
         fast_path=not no_fast_path,
     )
     from jwks_server import service  # noqa: PLC0415 - help and usage errors need no web server
+    from jwks_server.telemetry import logging_to_stderr  # noqa: PLC0415 - as the web server
 
     with logging_to_stderr(log_format, log_level):
         service.run(settings)
 
 
-def _passphrase(path: Path | None) -> bytes | None:
-    try:
-        return read_passphrase(path) if path else None
-    except OSError as exc:
-        raise ConfigError(f"--passphrase-file {path} can't be read; mend its mode.") from exc
-
-
 def main() -> None:
-    """Run the command line and exit: 0 done, 1 failed, 2 called wrongly."""
+    """Run the command line and exit: 0 done, 1 failed or the answer is no, 2 called wrongly or not to be answered."""
     try:
         cli.main(prog_name="jwks-server", standalone_mode=False)
     except click.Abort:
-        sys.exit(0)
+        sys.exit(_INTERRUPTED)
     except click.exceptions.NoArgsIsHelpError as exc:
         click.echo(exc.format_message(), err=True)
-        sys.exit(_EXIT_USAGE)
+        sys.exit(ConfigError.exit_code)
     except click.ClickException as exc:
-        _fail(ConfigError(" ".join(exc.format_message().split())))
+        said = " ".join(exc.format_message().split())
+        # click repeats what it can't use, and that may be a private key.
+        _fail(ConfigError("PEM stands where a name belongs; name the key's file." if _PEM in said else said))
     except JwksError as error:
         _fail(error)
 
 
 def _fail(error: JwksError) -> None:
-    click.echo(f"jwks-server: {error.message} [{error.code}]", err=True)
-    sys.exit(_EXIT_USAGE if isinstance(error, ConfigError) else _EXIT_FAILED)
+    click.echo(f"jwks-server: {printable(error.message)} [{error.code}]", err=True)
+    sys.exit(error.exit_code)

@@ -137,12 +137,10 @@ class Listening:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that ``serve`` needs to know.
+    """What is published, and how it is served; a command that serves nothing needs only the former.
 
     Attributes:
         directory: Where the key files are; it may be missing.
-        listening: Where and how to listen.
-        limits: What clients may do.
         path: The JWK Set's path.
         media_type: The JWK Set's Content-Type.
         patterns: The shell patterns that key files' names match.
@@ -151,6 +149,8 @@ class Settings:
         policy: The operator's decisions about the set, where ``jwks.toml`` says nothing.
         timing: How long things take.
         state: What is remembered across restarts; None for nothing.
+        listening: Where and how to listen.
+        limits: What clients may do.
         loop: The event loop.
         fast_path: Whether requests that were answered before get finished bytes.
 
@@ -159,8 +159,6 @@ class Settings:
     """
 
     directory: Path
-    listening: Listening
-    limits: Limits
     path: str
     media_type: str
     patterns: tuple[str, ...]
@@ -169,6 +167,8 @@ class Settings:
     policy: Policy
     timing: Timing
     state: Path | None
+    listening: Listening = Listening(public=())
+    limits: Limits = Limits(max_connections=1)
     loop: Loop = "uvloop"
     fast_path: bool = True
 

@@ -7,6 +7,13 @@
     |-- TaskDied                   a background task ended; exit code 1
     |-- TlsInvalid                 the certificate or its key; exit code 1 at start, later the last good pair stays
     |-- StateDamaged, StateUnusable    the state file; serving goes on without what it would remember
+    |-- OutputUnusable             render's folder; exit code 2
+    |-- FetchFailed                a URL doesn't give a JWK Set; exit code 2
+    |-- WaitTimeout                what was waited for isn't so; exit code 1
+    |-- TokenMalformed, TokenAlgUnsupported    no answer about a token; exit code 2
+    |-- TokenRefused               no published key verifies a token; exit code 1
+    |   |-- KidUnknown, KeyPending, KeyRetired, KeyRevoked, KeyNotVisible
+    |   `-- TokenAlgMismatch, SignatureWrong
     |-- SourceError                an issuer's folder as a whole; its last good set stays
     |   |-- DirectoryMissing
     |   |-- DirectoryUnreadable
@@ -34,13 +41,15 @@ from typing import ClassVar
 class JwksError(Exception):
     """What this program raises on purpose.
 
-    Two are equal when they say the same, so that a fault that lasts is reported once.
+    Two are equal when they say the same, so that a fault that lasts is reported once. A command that ends with one
+    exits with its ``exit_code``: 1 where the answer is no, 2 where there is none.
 
     Args:
         message: One sentence: the rule that was broken, then the way out.
     """
 
     code: ClassVar[str]
+    exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -57,6 +66,7 @@ class ConfigError(JwksError):
     """A flag, an environment variable or its value is wrong."""
 
     code = "config-invalid"
+    exit_code = 2
 
 
 class ListenError(JwksError):
@@ -87,12 +97,94 @@ class StateDamaged(JwksError):
     """The state file doesn't hold what this program writes there; it is set aside."""
 
     code = "state-damaged"
+    exit_code = 2
 
 
 class StateUnusable(JwksError):
     """The state file can't be read or written."""
 
     code = "state-unusable"
+    exit_code = 2
+
+
+class OutputUnusable(JwksError):
+    """The folder that ``render`` writes to can't be written, or is no place for public files."""
+
+    code = "output-unusable"
+    exit_code = 2
+
+
+class FetchFailed(JwksError):
+    """A URL can't be reached, or answers with something else than a JWK Set."""
+
+    code = "fetch-failed"
+    exit_code = 2
+
+
+class WaitTimeout(JwksError):
+    """The time was over before every replica did what was waited for."""
+
+    code = "wait-timeout"
+
+
+class TokenMalformed(JwksError):
+    """What was given is no signed JWT in compact form (RFC 7519 section 3, RFC 7515 section 3.1)."""
+
+    code = "token-malformed"
+    exit_code = 2
+
+
+class TokenAlgUnsupported(JwksError):
+    """The token's alg is one that this program can't verify."""
+
+    code = "token-alg-unsupported"
+    exit_code = 2
+
+
+class TokenRefused(JwksError):
+    """No published key verifies the token."""
+
+
+class KidUnknown(TokenRefused):
+    """No key has the token's kid."""
+
+    code = "kid-unknown"
+
+
+class KeyPending(TokenRefused):
+    """The key is there, and will be published later."""
+
+    code = "key-pending"
+
+
+class KeyRetired(TokenRefused):
+    """The key was published, and no longer is."""
+
+    code = "key-retired"
+
+
+class KeyRevoked(TokenRefused):
+    """The key is revoked in ``jwks.toml``."""
+
+    code = "key-revoked"
+
+
+class KeyNotVisible(TokenRefused):
+    """The key is published in the directory, but the URL doesn't serve it yet."""
+
+    code = "key-not-visible"
+
+
+class TokenAlgMismatch(TokenRefused):
+    """The key with the token's kid is for another alg, or not for signatures."""
+
+    code = "token-alg-mismatch"
+
+
+class SignatureWrong(TokenRefused):
+    """The key with the token's kid didn't make the token's signature."""
+
+    code = "signature-wrong"
 
 
 class SourceError(JwksError):
@@ -103,12 +195,14 @@ class DirectoryMissing(SourceError):
     """There is no directory at the path."""
 
     code = "directory-missing"
+    exit_code = 2
 
 
 class DirectoryUnreadable(SourceError):
     """The path is no directory, or it can't be listed."""
 
     code = "directory-unreadable"
+    exit_code = 2
 
 
 class IssuerNameInvalid(SourceError):

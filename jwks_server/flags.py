@@ -14,7 +14,7 @@ from jwks_server.config import Limits, Listening, room_for_connections
 
 F = TypeVar("F", bound=Callable[..., None])
 
-_YEAR_SECONDS = 365 * 86400
+YEAR_SECONDS = 365 * 86400
 _ADMIN = "admin"
 
 
@@ -33,7 +33,7 @@ def finite(_context: click.Context, _parameter: click.Parameter, value: float) -
 
 def seconds(flag: str, default: float, least: float, meaning: str) -> Callable[[F], F]:
     """Make an option that takes seconds."""
-    span = click.FloatRange(least, _YEAR_SECONDS)
+    span = click.FloatRange(least, YEAR_SECONDS)
     return option(flag, default=default, type=span, callback=finite, metavar="SECONDS", help=meaning)
 
 

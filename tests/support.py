@@ -5,11 +5,13 @@ import base64
 import functools
 import json
 import os
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from cryptography import x509
@@ -24,6 +26,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 from cryptography.x509.oid import NameOID
+
+from jwks_server.keys.keyset import read_file
 
 ROOT = Path(__file__).parent.parent
 # The console script beside this interpreter, whatever PATH says.
@@ -74,15 +78,25 @@ def public_pem(private: Any) -> bytes:
     return pem
 
 
+def thumbprint(private: Any) -> str:
+    """Name the kid that a key has by default."""
+    return read_file("x", public_pem(private), None).keys[0].thumbprint
+
+
 def certify(
-    private: Any, issuer: tuple[x509.Certificate, Any] | None = None, *, name: str = "leaf", ca: bool = False
+    private: Any,
+    issuer: tuple[x509.Certificate, Any] | None = None,
+    *,
+    name: str = "leaf",
+    ca: bool = False,
+    dns: str | None = None,
 ) -> x509.Certificate:
     """Certify a key, by itself or by an issuer."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     signer = issuer[1] if issuer else private
     now = datetime.now(UTC)
     digest = None if isinstance(signer, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey) else hashes.SHA256()
-    return (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer[0].subject if issuer else subject)
@@ -91,8 +105,10 @@ def certify(
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=90))
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-        .sign(signer, digest)
     )
+    if dns:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(dns)]), critical=False)
+    return builder.sign(signer, digest)
 
 
 def certificate_pem(*certificates: x509.Certificate) -> bytes:
@@ -109,6 +125,20 @@ def unb64(text: str) -> bytes:
     """Read base64url without padding, and insist that there is none."""
     assert "=" not in text
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def run(*arguments: str | Path, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the console script to its end; whatever it is given, it shows no traceback."""
+    done = subprocess.run(
+        [SCRIPT, *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        timeout=HANG_SECONDS,
+        env={**os.environ, **environment},
+        check=False,
+    )
+    assert b"Traceback" not in done.stderr, done.stderr.decode()
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 class Running:
@@ -209,9 +239,15 @@ async def raw(port: int, request: bytes) -> bytes:
     return reply
 
 
-def sign(private: Any, alg: str, kid: str) -> str:
+def sign(
+    private: Any,
+    alg: str,
+    kid: str,
+    claims: Mapping[str, object] = MappingProxyType({"sub": "somebody"}),
+    typ: str = "JWT",
+) -> str:
     """Sign a JWT with cryptography alone (RFC 7515 section 5.1)."""
-    parts = ({"alg": alg, "kid": kid, "typ": "JWT"}, {"sub": "somebody"})
+    parts = ({"alg": alg, "kid": kid, "typ": typ}, dict(claims))
     signing_input = b".".join(base64.urlsafe_b64encode(json.dumps(one).encode()).rstrip(b"=") for one in parts)
     digest: hashes.HashAlgorithm = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}.get(
         alg.rstrip("K")[-3:], hashes.SHA256()

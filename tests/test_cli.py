@@ -10,22 +10,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from support import HANG_SECONDS, PASSPHRASE, SCRIPT, Running, key, private_pem, public_pem
+from support import HANG_SECONDS, PASSPHRASE, SCRIPT, Running, key, private_pem, public_pem, run
 
 from jwks_server import __version__
 from jwks_server.cli import cli
-
-
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the console script."""
-    return subprocess.run(
-        [SCRIPT, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=HANG_SECONDS,
-        env={**os.environ, **environment},
-        check=False,
-    )
 
 
 @pytest.mark.parametrize(
@@ -183,6 +171,25 @@ def test_python_parser_is_refused(tmp_path: Path) -> None:
     """With aiohttp's parser in Python, which lets far more through, the server doesn't start."""
     done = run("serve", str(tmp_path), AIOHTTP_NO_EXTENSIONS="1")
     assert (done.returncode, done.stderr.splitlines()[-1].split()[-1]) == (1, "[parser-missing]")
+
+
+@pytest.mark.parametrize("name", sorted(set(cli.commands) - {"serve"}))
+def test_every_command_tells_how_it_is_called(name: str) -> None:
+    """Each command has a help text of its own; where its answer can be a no, with its exit codes."""
+    output = CliRunner().invoke(cli, [name, "--help"], prog_name="jwks-server").output
+    assert output.startswith(f"Usage: jwks-server {name} ")
+    assert ("Exit code 0" in output) == (name not in {"completion", "version"})
+
+
+def test_serving_costs_no_other_command_s_imports() -> None:
+    """What only other commands need is not loaded by the server."""
+    program = "import sys, jwks_server.cli, jwks_server.service; print(*sorted(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=HANG_SECONDS, check=True
+    )
+    loaded = set(done.stdout.split())
+    assert "aiohttp.web" in loaded
+    assert not loaded & {"joserfc", "jwks_server.client", "jwks_server.offline", "jwks_server.commands.check"}
 
 
 def test_passphrase_from_a_pipe(tmp_path: Path) -> None:

@@ -21,13 +21,14 @@ from support import (
     key,
     private_pem,
     raw,
+    run,
     serving,
 )
 
 from jwks_server.errors import KeyFileError
 from jwks_server.keys.build import build
-from jwks_server.keys.jwk import KINDS
 from jwks_server.keys.keyset import read_file
+from jwks_server.keys.kinds import KINDS
 from jwks_server.keys.policy import Policy
 from jwks_server.serving.representation import render
 
@@ -156,3 +157,42 @@ def test_every_error_class_can_be_told_without_the_file() -> None:
     assert isinstance(error, KeyFileError)
     assert error.args == (error.message,)
     assert not hasattr(error, "__dict__") or error.__dict__.keys() <= {"message"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check", "DIR"],
+        ["check", "DIR", "--json"],
+        ["kid", "KEY"],
+        ["inspect", "KEY"],
+        ["inspect", "KEY", "--json"],
+        ["render", "DIR", "--out", "OUT", "--json"],
+        ["diff", "DIR", "http://127.0.0.1:1/"],
+        ["diff", "DIR", "KEY"],
+        ["verify", "TEXT", "DIR"],
+        ["wait", "TEXT", "KEY"],
+    ],
+)
+def test_nothing_a_command_prints_or_writes_holds_a_private_key(arguments: list[str], tmp_path: Path) -> None:
+    """Whole, cut or encrypted, by file, in a directory, or pasted where a token belongs."""
+    directory = tmp_path / "keys"
+    directory.mkdir()
+    private = {kind: key(kind) for kind in (*PUBLISHABLE_KINDS, "X25519", "RSA-1024")}
+    for kind, one in private.items():
+        (directory / f"{kind}.pem").write_bytes(private_pem(one))
+        (directory / f"{kind}-cut.pem").write_bytes(private_pem(one)[:-40])
+        (directory / f"{kind}-encrypted.pem").write_bytes(private_pem(one, encrypted=True))
+    files = sorted(directory.iterdir()) if "KEY" in arguments or "TEXT" in arguments else [directory]
+    if {"diff", "verify", "wait"} & set(arguments):
+        files = [directory / "P-256.pem", directory / "RSA.pem"]
+    output = b""
+    for path in files:
+        stands = {"DIR": directory, "KEY": path, "OUT": tmp_path / "out"}
+        text = path.read_text() if "TEXT" in arguments else ""
+        done = run(*(text if one == "TEXT" else str(stands.get(one, one)) for one in arguments))
+        output += (done.stdout + done.stderr).encode()
+    output += b"".join(path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file())
+    assert output
+    for one in private.values():
+        assert not leaks(output, one)

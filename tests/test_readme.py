@@ -9,7 +9,7 @@ from support import ROOT
 
 from jwks_server.cli import cli
 from jwks_server.errors import JwksError
-from jwks_server.keys.jwk import KINDS
+from jwks_server.keys.kinds import KINDS
 from jwks_server.keys.lint import CODES
 
 README = (ROOT / "README.md").read_text()
@@ -60,6 +60,12 @@ def test_no_flag_that_is_none() -> None:
     """Configuration has no row for a flag that doesn't exist."""
     flags = {option.opts[0] for option in cli.commands["serve"].params}
     assert {row[0].strip("`").split()[0] for row in rows("Configuration")} == flags - {"directory"} | {"DIR"}
+
+
+@pytest.mark.parametrize("name", cli.commands)
+def test_every_command(name: str) -> None:
+    """README names each command as it is typed."""
+    assert f"`{name}" in README or f"jwks-server {name}" in README
 
 
 def test_every_warning() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from jwks_server.errors import AlgMismatch, KeyFileError, KidConflict, KindNotAllowed, KindUnsupported
 from jwks_server.keys import jwk
 from jwks_server.keys.keyset import KeyFile, Verdict
+from jwks_server.keys.kinds import Kind
 from jwks_server.keys.policy import KeyPolicy, Policy
 
 
@@ -66,7 +67,7 @@ def _refusal(file: KeyFile, policy: Policy) -> KeyFileError | None:
     return None
 
 
-def _alg(kind: jwk.Kind, said: KeyPolicy, policy: Policy) -> str | None:
+def _alg(kind: Kind, said: KeyPolicy, policy: Policy) -> str | None:
     return said.alg or jwk.algorithm(kind, said.use, policy.rsa_alg, policy.ed_alg)
 
 

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from jwks_server.keys.assign import Assigned, assign
-from jwks_server.keys.jwk import PublicKey, Use
+from jwks_server.keys.jwk import PublicKey
 from jwks_server.keys.keyset import Key, KeyFile, KeySet, Verdict
+from jwks_server.keys.kinds import Use
 from jwks_server.keys.policy import Policy
 
 # RSA first: one client stops at the first type that it doesn't know.

@@ -5,7 +5,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, mldsa, rsa, x448, x25519
@@ -14,57 +13,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from jwks_server.errors import KeyInconsistent, KeyTooSmall, KidInvalid, KindUnsupported
 from jwks_server.keys.chain import FoundKey
+from jwks_server.keys.kinds import KINDS, Kind, Use
 
-KidScheme = Literal["thumbprint", "spki-sha256", "filename"]
-Use = Literal["sig", "enc"]
 Members = Mapping[str, str | list[str]]
 
-RSA_ALGS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
-ED_ALGS = ("EdDSA", "Ed25519")
-_RSA_ENC_ALGS = ("RSA-OAEP-256", "RSA-OAEP-384", "RSA-OAEP-512", "RSA-OAEP")
-_ECDH_ALGS = ("ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A192KW", "ECDH-ES+A256KW")
 MIN_RSA_BITS = 2048
 MIN_RSA_EXPONENT = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of key that can be published.
-
-    Attributes:
-        name: What ``--allow`` and the logs call it: the curve, the parameter set, or ``RSA``.
-        kty: RFC 7517 section 4.1.
-        sig: The algorithms that it verifies (RFC 7518 section 3.1), the usual one first.
-        enc: The algorithms that it encrypts with (RFC 7518 section 4.1), the usual one first.
-        optional: Whether it is published only when it is asked for by name.
-    """
-
-    name: str
-    kty: str
-    sig: tuple[str, ...] = ()
-    enc: tuple[str, ...] = ()
-    optional: bool = False
-
-
-KINDS = {
-    kind.name: kind
-    for kind in (
-        Kind("RSA", "RSA", RSA_ALGS, _RSA_ENC_ALGS),
-        Kind("P-256", "EC", ("ES256",), _ECDH_ALGS),
-        Kind("P-384", "EC", ("ES384",), _ECDH_ALGS),
-        Kind("P-521", "EC", ("ES512",), _ECDH_ALGS),
-        Kind("Ed25519", "OKP", ED_ALGS),
-        Kind("X25519", "OKP", (), _ECDH_ALGS),
-        Kind("Ed448", "OKP", ("EdDSA", "Ed448"), optional=True),
-        Kind("secp256k1", "EC", ("ES256K",), optional=True),
-        Kind("ML-DSA-44", "AKP", ("ML-DSA-44",), optional=True),
-        Kind("ML-DSA-65", "AKP", ("ML-DSA-65",), optional=True),
-        Kind("ML-DSA-87", "AKP", ("ML-DSA-87",), optional=True),
-    )
-}
-OPTIONAL_KINDS = tuple(kind.name for kind in KINDS.values() if kind.optional)
-SIG_ALGS = tuple(dict.fromkeys(alg for kind in KINDS.values() for alg in kind.sig))
-ENC_ALGS = tuple(dict.fromkeys(alg for kind in KINDS.values() for alg in kind.enc))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from jwks_server.errors import KeyFileError
 from jwks_server.keys import jwk, pem
+from jwks_server.keys.kinds import Use
 from jwks_server.keys.policy import Policy
 
 State = Literal["pending", "published", "retiring"]
@@ -56,7 +57,7 @@ class Key:
 
     kid: str
     alg: str
-    use: jwk.Use
+    use: Use
     file: str
     public: jwk.PublicKey
     json: bytes

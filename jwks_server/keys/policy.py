@@ -9,7 +9,7 @@ from typing import get_args
 
 from jwks_server.errors import PolicyInvalid
 from jwks_server.keys import metadata
-from jwks_server.keys.jwk import ED_ALGS, ENC_ALGS, OPTIONAL_KINDS, RSA_ALGS, SIG_ALGS, KidScheme, Use
+from jwks_server.keys.kinds import ED_ALGS, ENC_ALGS, OPTIONAL_KINDS, RSA_ALGS, SIG_ALGS, KidScheme, Use
 from jwks_server.keys.table import FILE_NAME, Member, Table
 
 _YEAR_SECONDS = 366 * 86400

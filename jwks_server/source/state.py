@@ -13,8 +13,9 @@ import structlog
 
 from jwks_server.catalog import ROOT
 from jwks_server.errors import JwksError, StateDamaged, StateUnusable
-from jwks_server.keys.jwk import KINDS, PublicKey, thumbprint
+from jwks_server.keys.jwk import PublicKey, thumbprint
 from jwks_server.keys.keyset import Key, KeySet
+from jwks_server.keys.kinds import KINDS
 from jwks_server.keys.policy import Policy
 
 _log = structlog.get_logger(__name__)
@@ -37,11 +38,14 @@ class StateFile:
         self._written = b""
         self._texts: Mapping[str, tuple[KeySet, str]] = {}
 
-    def load(self) -> dict[str, KeySet]:
+    def load(self, *, set_aside: bool = True) -> dict[str, KeySet]:
         """Read the last published keys by their issuer's path; nothing where there is no file.
 
+        Args:
+            set_aside: Whether to rename a damaged file to ``*.damaged``; who only looks leaves it.
+
         Raises:
-            StateDamaged: The contents are not what ``save`` writes; the file has been renamed to ``*.damaged``.
+            StateDamaged: The contents are not what ``save`` writes.
             StateUnusable: The file can't be read.
         """
         try:
@@ -54,6 +58,8 @@ class StateFile:
             issuers = _issuers(json.loads(data))
             return {path: KeySet(tuple(map(_key, entries)), Policy()) for path, entries in issuers.items()}
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
+            if not set_aside:
+                raise StateDamaged(f"{self._path} is damaged; remove it.") from exc
             aside = self._path.with_name(self._path.name + ".damaged")
             try:
                 self._path.replace(aside)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from support import PUBLISHABLE_KINDS, key, private_pem, public_pem, unb64
 
 from jwks_server import errors
-from jwks_server.keys.jwk import KINDS, PublicKey, algorithm, b64url, filename_kid, public_key, thumbprint
+from jwks_server.keys.jwk import PublicKey, algorithm, b64url, filename_kid, public_key, thumbprint
+from jwks_server.keys.kinds import KINDS
 from jwks_server.keys.pem import parse
 
 RFC_7638_N = (

@@ -1,0 +1,194 @@
+"""The other side: what a URL serves, asked as a client that trusts nothing of it."""
+
+import asyncio
+import json
+import re
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from jwks_server import __version__
+from jwks_server.errors import ConfigError, FetchFailed
+
+_MAX_BYTES = 1024 * 1024
+_TIMEOUT = aiohttp.ClientTimeout(total=10)
+_HEADERS = {"User-Agent": f"jwks-server/{__version__}", "Accept-Encoding": "identity"}
+_OK = 200
+_NOT_MODIFIED = 304
+# RFC 9111 section 5.2.2: shared caches go by s-maxage, all others by max-age.
+_MAX_AGE = re.compile(r"(?:^|[\s,])(?:s-maxage|max-age)\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
+_DIGITS = re.compile(r"\d{1,9}")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a URL serves.
+
+    Attributes:
+        url: Where it was asked for.
+        body: The bytes, without a content coding.
+        etag: The entity tag as it stands in the header, if there is one.
+        age: How long a cache has kept it, in seconds; None where none says so (RFC 9111 section 5.1).
+        max_age: How long it may be kept, in seconds; 0 where nothing is said.
+    """
+
+    url: str
+    body: bytes
+    etag: str | None
+    age: int | None
+    max_age: int
+
+    def document(self) -> Mapping[str, Any]:
+        """Read the body as a JSON object.
+
+        Raises:
+            FetchFailed: It isn't one.
+        """
+        try:
+            document = json.loads(self.body)
+        except (ValueError, RecursionError) as exc:
+            raise FetchFailed(f"{self.url} doesn't answer with JSON; check the URL.") from exc
+        if not isinstance(document, dict):
+            raise FetchFailed(f"{self.url} doesn't answer with a JSON object; check the URL.")
+        return document
+
+    def keys(self) -> Sequence[Mapping[str, Any]]:
+        """Read the body as a JWK Set (RFC 7517 section 5).
+
+        Raises:
+            FetchFailed: It isn't one.
+        """
+        keys = self.document().get("keys")
+        if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
+            raise FetchFailed(f"{self.url} doesn't answer with a JWK Set; check the URL.")
+        return keys
+
+
+def parse_url(text: str) -> URL:
+    """Read an http or https URL.
+
+    Raises:
+        ConfigError: The text is none, or holds a password, which would end up in logs.
+    """
+    try:
+        url = URL(text)
+        usable = url.scheme in {"http", "https"} and url.host and url.user is None and url.password is None
+    except ValueError:
+        usable = False
+    if not usable:
+        shown = text.rpartition("@")[2]  # what stands before may be a password
+        raise ConfigError(
+            f"{shown} is no http or https URL without a user; write, for example, https://id.example.com."
+        )
+    return url
+
+
+def get(url: str) -> Answer:
+    """Fetch a URL once.
+
+    Raises:
+        ConfigError: It is no URL.
+        FetchFailed: It can't be reached, redirects, or doesn't answer with 200.
+    """
+
+    async def once() -> Answer:
+        async with session() as client:
+            return await fetch(client, parse_url(url))
+
+    return asyncio.run(once())
+
+
+def session(address: str | None = None) -> aiohttp.ClientSession:
+    """Open a client session.
+
+    Args:
+        address: The one address to connect to, whatever the URL's host resolves to; the host still stands in the
+            Host header and is what a certificate must be for.
+    """
+    resolver = _Fixed(address) if address else None
+    # A kept connection would hold on to one replica behind an address.
+    connector = aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, force_close=True)
+    return aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT, headers=_HEADERS)
+
+
+async def fetch(client: aiohttp.ClientSession, url: URL, known: Answer | None = None) -> Answer:
+    """Fetch a URL; where it still has the version that is known, that one is the answer.
+
+    Raises:
+        FetchFailed: It can't be reached, redirects, or doesn't answer with 200.
+    """
+    try:
+        conditions = {"If-None-Match": known.etag} if known and known.etag else {}
+        async with client.get(url, headers=conditions, allow_redirects=False) as reply:
+            if known and conditions and reply.status == _NOT_MODIFIED:
+                return known
+            if reply.status != _OK:
+                raise FetchFailed(f"{url} answered {reply.status}; many clients accept nothing but 200.")
+            body = b""
+            async for chunk in reply.content.iter_any():
+                body += chunk
+                if len(body) > _MAX_BYTES:
+                    raise FetchFailed(f"{url} answered with more than 1 MiB; check the URL.")
+            return Answer(
+                url=str(url),
+                body=body,
+                etag=reply.headers.get("ETag"),
+                age=_age(reply.headers.get("Age", "")),
+                max_age=_max_age(reply.headers.getall("Cache-Control", [])),
+            )
+    except TimeoutError as exc:
+        raise FetchFailed(f"{url} didn't answer in {_TIMEOUT.total:g} s; see that it can be reached.") from exc
+    except (aiohttp.ClientError, OSError, ValueError) as exc:
+        reason = " ".join(str(exc).split()) or type(exc).__name__
+        raise FetchFailed(f"{url} can't be fetched: {reason}; see that it can be reached.") from exc
+
+
+async def resolve(url: URL) -> frozenset[str]:
+    """Find all addresses, IPv4 and IPv6, behind a URL's host.
+
+    Raises:
+        FetchFailed: The host has none.
+    """
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(url.host or "", url.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as exc:
+        raise FetchFailed(f"{url.host} doesn't resolve: {exc}; check the name.") from exc
+    return frozenset(str(address[0]) for *_, address in found)
+
+
+class _Fixed(AbstractResolver):
+    """Resolves every host to one address."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        del family
+        return [
+            ResolveResult(
+                hostname=host,
+                host=self._address,
+                port=port,
+                family=socket.AF_INET6 if ":" in self._address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+        ]
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+
+def _age(text: str) -> int | None:
+    return int(text) if _DIGITS.fullmatch(text) else None
+
+
+def _max_age(lines: Sequence[str]) -> int:
+    return max((int(found) for found in _MAX_AGE.findall(",".join(lines))), default=0)

@@ -1,0 +1,58 @@
+"""healthcheck: whether a running server is ready. Imports little, since it is run every few seconds."""
+
+import http.client
+import threading
+from contextlib import closing
+from urllib.parse import SplitResult, urlsplit
+
+import click
+
+from jwks_server.errors import ConfigError, NotReady
+from jwks_server.flags import finite
+
+_EPILOG = """Exit code 0: ready. 1: not ready, or no answer in time. 2: the command is called wrongly."""
+
+
+@click.command(name="healthcheck", epilog=_EPILOG)
+@click.option("--url", default="http://127.0.0.1:8081/readyz", show_default=True, help="The server's readiness.")
+@click.option(
+    "--timeout",
+    default=3.0,
+    type=click.FloatRange(0, 3600, min_open=True),
+    callback=finite,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long an answer may take.",
+)
+def command(*, url: str, timeout: float) -> None:
+    """Ask a running server whether it is ready."""
+    target = _parse(url)
+    outcome: list[str | int] = []
+    # A peer that sends a byte now and then outlasts every socket timeout, but not this.
+    asking = threading.Thread(target=lambda: outcome.append(_ask(target, timeout)), daemon=True)
+    asking.start()
+    asking.join(timeout)
+    said = outcome[0] if outcome else f"no answer in {timeout:g} s"
+    if said != http.client.OK:
+        raise NotReady(f"{url} says {said}; see the server's log.")
+
+
+def _parse(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme == "http" and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigError(f"--url {url} is no http URL; write, for example, http://127.0.0.1:8081/readyz.")
+    return parts
+
+
+def _ask(url: SplitResult, timeout: float) -> str | int:
+    """Return the status of the answer, or why there is none."""
+    try:
+        with closing(http.client.HTTPConnection(url.hostname or "", url.port, timeout=timeout)) as connection:
+            connection.request("GET", (url.path or "/") + (f"?{url.query}" if url.query else ""))
+            return connection.getresponse().status
+    except (OSError, ValueError, http.client.HTTPException) as exc:
+        return str(exc) or type(exc).__name__

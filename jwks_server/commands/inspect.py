@@ -1,0 +1,55 @@
+"""inspect FILE: what would be published of a key, member by member."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jwks_server import offline
+from jwks_server.commands import output
+from jwks_server.config import Settings
+from jwks_server.errors import KeyFileError
+from jwks_server.keys.changes import utc
+from jwks_server.keys.keyset import Key
+from jwks_server.options import json_option, key_options
+
+_EPILOG = """Exit code 0: the file is accepted. 1: it is refused, or jwks.toml is wrong. 2: called wrongly."""
+_SHOWN = 64
+
+
+@click.command(name="inspect", epilog=_EPILOG)
+@click.argument("file", type=click.Path(path_type=Path))
+@key_options
+@json_option
+def command(*, file: Path, settings: Settings, as_json: bool) -> None:
+    """Show what FILE would publish by itself, with the jwks.toml beside it and the options of serve."""
+    try:
+        keyset = offline.single(file, settings)
+    except KeyFileError as error:
+        raise type(error)(f"{file}: {error.message}") from error
+    keys = [*keyset.keys, *keyset.pending]
+    if as_json:
+        output.document([{"state": key.state, **_times(key), "jwk": json.loads(key.json)} for key in keys])
+        return
+    for key in keys:
+        members: dict[str, Any] = json.loads(key.json)
+        output.table(("MEMBER", "VALUE"), [(name, _short(value)) for name, value in members.items()])
+        click.echo(", ".join([key.state, *(f"{name} {instant}" for name, instant in _times(key).items())]))
+    if not keys:
+        click.echo("Nothing: the policy revokes the key, or its time is over.")
+
+
+def _times(key: Key) -> dict[str, str]:
+    times = {
+        "publish_at": key.publish_at,
+        "remove_at": key.remove_at,
+        "certificate_not_after": key.public.not_after,
+    }
+    return {name: utc(instant) for name, instant in times.items() if instant is not None}
+
+
+def _short(value: str | list[str]) -> str:
+    if isinstance(value, list):
+        return f"{len(value)} certificates" if len(value) > 1 else "1 certificate"
+    return value if len(value) <= _SHOWN else f"{value[:_SHOWN]}... ({len(value)} characters)"

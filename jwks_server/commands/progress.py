@@ -1,0 +1,78 @@
+"""How far a wait has come: a bar on a terminal, a line for each change elsewhere; on standard error."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+import click
+
+from jwks_server.commands.output import printable
+from jwks_server.gate import Gate, Replica
+from jwks_server.keys.changes import utc
+
+
+class Progress:
+    """Shows a gate.
+
+    Args:
+        gate: What is waited for.
+        timeout: How long it is waited for at most, in seconds.
+    """
+
+    def __init__(self, gate: Gate, timeout: float) -> None:
+        self._gate = gate
+        self._deadline = time.time() + timeout
+        self._bar = (
+            click.progressbar(length=1, file=sys.stderr, show_eta=False, show_percent=False, item_show_func=str)
+            if sys.stderr.isatty()
+            else None
+        )
+        self._told: dict[Replica, str] = {}
+        self._opens_at: float | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _exc: BaseException | None, _tb: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.render_finish()
+
+    def show(self, now: float) -> None:
+        """Show how things stand after a round.
+
+        Args:
+            now: In seconds since the epoch.
+        """
+        if self._bar is None:
+            self._tell()
+            return
+        gate = self._gate
+        if gate.opens_at is None or gate.since is None:
+            done, total = len(gate.sights) - len(gate.waiting), len(gate.sights)
+            left = self._deadline - now
+        else:
+            done, total = int(now - gate.since), int(gate.opens_at - gate.since)
+            left = gate.opens_at - now
+        self._bar.length, self._bar.pos = max(total, 1), done
+        replicas = f"{len(gate.sights) - len(gate.waiting)} of {len(gate.sights)} replicas"
+        self._bar.current_item = f"{replicas}, {'safe in' if gate.opens_at else 'giving up in'} {_clock(left)}"
+        self._bar.render_progress()
+
+    def _tell(self) -> None:
+        told = {replica: str(sight) for replica, sight in self._gate.sights.items()}
+        for replica in sorted(told.keys() | self._told.keys()):
+            said = told.get(replica, "is no longer there")
+            if self._told.get(replica) != said:
+                click.echo(printable(f"{replica}: {said}"), err=True)
+        self._told = told
+        if self._gate.opens_at is not None and self._gate.opens_at != self._opens_at:
+            click.echo(f"every replica is as wanted; done at {utc(self._gate.opens_at)}", err=True)
+        self._opens_at = self._gate.opens_at
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    return f"{minutes}:{rest:02}"

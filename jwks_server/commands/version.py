@@ -1,0 +1,22 @@
+"""version: this program's version, and of what it stands on."""
+
+import platform
+from importlib import metadata
+
+import click
+
+from jwks_server import __version__
+from jwks_server.commands import output
+from jwks_server.options import json_option
+
+
+@click.command(name="version")
+@json_option
+def command(*, as_json: bool) -> None:
+    """Print this program's version, Python's, and those of the libraries that matter most."""
+    libraries = {name: metadata.version(name) for name in ("aiohttp", "cryptography", "joserfc")}
+    versions = {"jwks-server": __version__, "python": platform.python_version(), **libraries}
+    if as_json:
+        output.document(versions)
+    else:
+        click.echo("\n".join(f"{name} {version}" for name, version in versions.items()))

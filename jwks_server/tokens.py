@@ -1,0 +1,102 @@
+"""A token and the published keys -> the key that verifies it, or exactly why none does. The only user of joserfc."""
+
+import warnings
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from joserfc.errors import BadSignatureError, JoseError, SecurityWarning
+from joserfc.jwk import import_key
+from joserfc.jws import JWSRegistry, deserialize_compact, extract_compact
+
+from jwks_server.errors import KidUnknown, SignatureWrong, TokenAlgMismatch, TokenAlgUnsupported, TokenMalformed
+
+Jwk = Mapping[str, Any]
+
+_COMPACT_PARTS = 3
+_ENCRYPTED_PARTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token and the two members of its header that choose its key (RFC 7515 section 4.1)."""
+
+    compact: str
+    alg: str
+    kid: str | None
+
+
+def parse(text: str) -> Token:
+    """Read a token's header.
+
+    Raises:
+        TokenMalformed: It is no signed JWT.
+        TokenAlgUnsupported: It is one that can't be verified here.
+    """
+    compact = "".join(text.split()).removeprefix("Bearer")
+    parts = compact.count(".") + 1
+    if parts == _ENCRYPTED_PARTS:
+        raise TokenMalformed("The token is encrypted (RFC 7516), so only its receiver can read it; give a signed one.")
+    try:
+        header = extract_compact(compact.encode()).headers() if parts == _COMPACT_PARTS else {}
+    except (JoseError, ValueError, TypeError, RecursionError):
+        header = {}
+    alg, kid = header.get("alg"), header.get("kid")
+    if not isinstance(alg, str) or not isinstance(kid, str | None):
+        raise TokenMalformed("The token is not three base64url parts with an alg in the first; check what was copied.")
+    if alg == "none" or alg.startswith("HS"):
+        raise TokenAlgUnsupported(f"alg {alg} needs no public key, so no published key can verify it; sign with one.")
+    if alg not in JWSRegistry.algorithms:
+        raise TokenAlgUnsupported(f"alg {alg} is not one that this program can verify; use a client that knows it.")
+    return Token(compact, alg, kid)
+
+
+def verifying_key(token: Token, keys: Iterable[Jwk]) -> Jwk:
+    """Find the key that verifies a token: the one with its kid, or any where the token names none.
+
+    Raises:
+        KidUnknown: No key has its kid.
+        TokenAlgMismatch: The key is for something else.
+        SignatureWrong: The key didn't make the signature.
+    """
+    keys = list(keys)
+    named = [key for key in keys if token.kid is None or key.get("kid") == token.kid]
+    if not named:
+        raise KidUnknown(f"No key has the kid {token.kid}.{_hint(token, keys)}")
+    fitting = [key for key in named if _is_for(token, key)]
+    if not fitting:
+        purposes = ", ".join(sorted({f"{key.get('use', 'sig')} {key.get('alg', '')}".strip() for key in named}))
+        raise TokenAlgMismatch(f"The token has alg {token.alg}, and the key is for {purposes}; mend the signer.")
+    for key in fitting:
+        if _verifies(token, key):
+            return key
+    raise SignatureWrong(
+        "Another key made the signature, or the token was changed since; compare the signer's key with the published."
+    )
+
+
+def _is_for(token: Token, key: Jwk) -> bool:
+    return bool(key.get("alg", token.alg) == token.alg and key.get("use", "sig") == "sig")
+
+
+def _hint(token: Token, keys: Iterable[Jwk]) -> str:
+    for key in keys:
+        made_by = False
+        with suppress(TokenAlgMismatch):  # an exotic key elsewhere in the set says nothing about this token
+            made_by = _is_for(token, key) and _verifies(token, key)
+        if made_by:
+            return f" The key {key.get('kid')} made the signature: the signer names it otherwise; see --kid."
+    return ""
+
+
+def _verifies(token: Token, key: Jwk) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SecurityWarning)  # what the key is was decided by who published it
+        try:
+            deserialize_compact(token.compact, import_key(dict(key)), algorithms=[token.alg])
+        except BadSignatureError:
+            return False
+        except (JoseError, ValueError, TypeError, KeyError) as exc:
+            raise TokenAlgMismatch(f"The key {key.get('kid')} can't verify {token.alg}: {exc}; see inspect.") from exc
+    return True

@@ -1,0 +1,155 @@
+"""check DIR through the console."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import certificate_pem, certify, key, private_pem, public_pem, run, serving, thumbprint
+
+SOON = "2099-01-01T00:00:00Z"
+LONG_AGO = "2020-01-01T00:00:00Z"
+
+
+def checked(*arguments: str | Path) -> tuple[int, dict[str, Any]]:
+    """Run check and read its JSON about the directory itself."""
+    done = run("check", *arguments, "--json")
+    document: dict[str, Any] = json.loads(done.stdout)["issuers"]["/"]
+    return done.returncode, document
+
+
+def test_good(tmp_path: Path) -> None:
+    """Good files are a table of their kids, and success."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    (tmp_path / "b.pem").write_bytes(public_pem(key("P-256")))
+    done = run("check", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert rows == [
+        ["FILE", "VERDICT", "KID"],
+        ["a.pem", "published", thumbprint(key("RSA")), "RS256"],
+        ["b.pem", "published", thumbprint(key("P-256")), "ES256"],
+    ]
+
+
+def test_every_verdict(tmp_path: Path) -> None:
+    """Each file has the verdict that the files and the policy give it; one refused file is exit code 1."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    (tmp_path / "again.pem").write_bytes(public_pem(key("RSA")))
+    (tmp_path / "cut.pem").write_bytes(public_pem(key("RSA"))[:-30])
+    for number, name in enumerate(("later", "past", "revoked")):
+        (tmp_path / f"{name}.pem").write_bytes(public_pem(key("P-256", number)))
+    (tmp_path / "jwks.toml").write_text(
+        f'revoked = ["{thumbprint(key("P-256", 2))}"]\n'
+        f'[keys."later.pem"]\npublish_at = {SOON}\n[keys."past.pem"]\nremove_at = {LONG_AGO}\n'
+    )
+    code, document = checked(tmp_path)
+    assert code == 1
+    assert [(file["file"], file["verdict"]) for file in document["files"]] == [
+        ("a.pem", "published"),
+        ("again.pem", "duplicate"),
+        ("cut.pem", "refused"),
+        ("later.pem", "pending"),
+        ("past.pem", "removed"),
+        ("revoked.pem", "revoked"),
+    ]
+    text = run("check", tmp_path).stdout
+    assert "the same key as in a.pem" in text
+    assert "[pem-malformed]" in text
+    assert "publish_at 2099-01-01T00:00:00.000Z" in text
+
+
+def test_warnings_change_no_exit_code(tmp_path: Path) -> None:
+    """What is allowed but hurts is told, with its code."""
+    (tmp_path / "a.pem").write_bytes(private_pem(key("P-256")))
+    (tmp_path / "a.pem").chmod(0o644)
+    code, document = checked(tmp_path)
+    assert code == 0
+    assert {finding["code"] for finding in document["warnings"]} == {"no-rsa", "private-key-exposed"}
+    assert "a.pem: Every user may read this private key" in run("check", tmp_path).stdout
+
+
+def test_wrong_policy(tmp_path: Path) -> None:
+    """A wrong jwks.toml is named with its line."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    (tmp_path / "jwks.toml").write_text("# first\nmax_age = 'soon'\n")
+    code, document = checked(tmp_path)
+    assert code == 1
+    assert document["fault"]["code"] == "policy-invalid"
+    assert "line 2" in document["fault"]["reason"]
+    assert "[policy-invalid]" in run("check", tmp_path).stdout
+
+
+def test_no_key(tmp_path: Path) -> None:
+    """An empty directory is no success unless that is allowed."""
+    assert checked(tmp_path)[1]["fault"]["code"] == "no-keys"
+    assert run("check", tmp_path).returncode == 1
+    assert run("check", tmp_path, "--allow-empty").returncode == 0
+
+
+@pytest.mark.parametrize(("name", "code"), [("missing", "directory-missing"), ("file", "directory-unreadable")])
+def test_no_answer(tmp_path: Path, name: str, code: str) -> None:
+    """A directory that can't be read is exit code 2, and one line on standard error."""
+    (tmp_path / "file").write_bytes(b"")
+    done = run("check", tmp_path / name)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert f"[{code}]" in done.stderr
+
+
+def test_flags_of_serve_mean_the_same(tmp_path: Path) -> None:
+    """The options about the keys are those of serve, variables included."""
+    (tmp_path / "a.key").write_bytes(public_pem(key("RSA")))
+    (tmp_path / "b.key").write_bytes(public_pem(key("Ed448")))
+    done = run("check", tmp_path, "--rsa-alg", "PS512", "--kid", "filename", JWKS_SERVER_PATTERN="*.key")
+    assert (done.returncode, done.stdout.count("kind-not-allowed")) == (1, 1)
+    assert run("check", "--allow", "Ed448", JWKS_SERVER_DIR=str(tmp_path), JWKS_SERVER_PATTERN="*.key").returncode == 0
+    assert ["a.key", "published", "a", "PS512"] in [line.split() for line in done.stdout.splitlines()]
+
+
+async def test_the_same_as_the_server_says(tmp_path: Path) -> None:
+    """Every kid that serve logs as published is one that check tells, and the other way round."""
+    (tmp_path / "a.pem").write_bytes(certificate_pem(certify(key("P-384"))))
+    (tmp_path / "b.pem").write_bytes(private_pem(key("RSA")) + public_pem(key("Ed25519")))
+    (tmp_path / "c.pem").write_bytes(b"nothing")
+    async with serving(tmp_path) as server:
+        logged = {(log["file"], log["kid"]) for log in server.logs if log["event"] == "key-published"}
+        _, document = await asyncio.to_thread(checked, tmp_path)
+    told = {(file["file"], file["kid"]) for file in document["files"] if file["verdict"] == "published"}
+    assert told == logged
+    assert len(logged) == 3
+
+
+async def test_retiring_keys_are_known_from_the_state_file(tmp_path: Path) -> None:
+    """With --state, a key whose file is gone is retiring, as the server has it."""
+    keys, state = tmp_path / "keys", tmp_path / "state.json"
+    keys.mkdir()
+    for number in (0, 1):
+        (keys / f"{number}.pem").write_bytes(public_pem(key("P-256", number)))
+    flags = ("--state", str(state), "--retain", "3600")
+    async with serving(keys, *flags) as server:
+        (keys / "0.pem").unlink()
+        await server.log("key-retiring", file="0.pem")
+        server.process.terminate()
+        await server.end()
+    _, document = checked(keys, *flags)
+    assert [(file["file"], file["verdict"]) for file in document["files"]] == [
+        ("1.pem", "published"),
+        ("0.pem", "retiring"),
+    ]
+
+
+def test_a_damaged_state_file_is_left_alone(tmp_path: Path) -> None:
+    """Who only looks doesn't rename it; it is no answer."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    state = tmp_path / "state.json"
+    state.write_text("{")
+    done = run("check", tmp_path, "--state", state)
+    assert (done.returncode, "[state-damaged]" in done.stderr) == (2, True)
+    assert state.read_text() == "{"
+
+
+def test_names_can_not_steer_the_terminal(tmp_path: Path) -> None:
+    """Control characters in a file's name are escaped."""
+    (tmp_path / "\x1b[31mred.pem").write_bytes(b"")
+    assert "\x1b" not in run("check", tmp_path).stdout
