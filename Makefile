@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 NPM_FLAGS := --silent --ignore-scripts --no-package-lock --no-audit --no-fund
 WHEEL_CHECK := build/wheel-check
+TWO_AT_ONCE := -n 2 --dist worksteal
 
 .PHONY: run test check lint types layers wheel-test clients conformance bench clean
 
@@ -11,7 +12,7 @@ run: $(VENV)/run
 	$(BIN)/jwks-server serve sample_keys
 
 test: $(VENV)/test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TWO_AT_ONCE)
 
 check: lint types layers test wheel-test
 
@@ -33,7 +34,7 @@ wheel-test: $(VENV)/dev
 	cp -R tests sample_keys deploy docs README.md CHANGELOG.md pyproject.toml $(WHEEL_CHECK)
 	$(PYTHON) -m venv $(WHEEL_CHECK)/.venv
 	$(WHEEL_CHECK)/.venv/bin/pip install --quiet "$$(ls dist/*.whl)[test]"
-	cd $(WHEEL_CHECK) && .venv/bin/python -m pytest
+	cd $(WHEEL_CHECK) && .venv/bin/python -m pytest $(TWO_AT_ONCE)
 
 $(VENV)/run $(VENV)/test $(VENV)/clients $(VENV)/dev: $(VENV)/%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
