@@ -17,7 +17,7 @@ async def slow(port: int, number: int) -> None:
                 over = asyncio.create_task(reader.read())
                 for at in range(len(_GET) - 1):
                     writer.write(_GET[at : at + 1])
-                    await asyncio.wait({over}, timeout=3)
+                    await asyncio.wait({over}, timeout=0.5)
                     if over.done():
                         break
                 over.cancel()

@@ -138,7 +138,8 @@ class Front:
 
     def _make_room(self) -> bool:
         """Close what has never completed a request, oldest first; else what has been idle the longest."""
-        victims: list[Connection] = [one for one in self._fresh if one.evictable][:1]
+        oldest = next((one for one in self._fresh if one.evictable), None)
+        victims = [oldest] if oldest else []
         if not victims:
             idle = sorted((one for one in self._kept if one.evictable), key=lambda one: one.since)
             victims = idle[: 1 + int(len(idle) * _EVICTED_AT_ONCE)]
