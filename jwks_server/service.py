@@ -23,7 +23,7 @@ from jwks_server.serving.pages import pages
 from jwks_server.serving.representation import Representation
 from jwks_server.serving.site import opened, prepared
 from jwks_server.serving.state import State
-from jwks_server.serving.tls import Certificate, handshakes
+from jwks_server.serving.tls import Certificate
 from jwks_server.source.directory import Directory
 from jwks_server.source.reload import Reloader
 from jwks_server.source.state import StateFile
@@ -92,8 +92,7 @@ async def serve(settings: Settings) -> None:
             async with opened(admin_front, how.admin, replace(how, grace=_ADMIN_GRACE_SECONDS), name="admin"):
                 # Who comes before the keys would get a 503; but a directory that hangs must not keep us silent.
                 if not await _first_of(stop, reloader.started, within=_FIRST_LOAD_SECONDS):
-                    factory = handshakes(front, certificate) if certificate else front
-                    async with opened(front, how.public, how, name="public", factory=factory):
+                    async with opened(front, how.public, how, name="public", certificate=certificate):
                         notify.ready()
                         await stop.wait()
                         _log.info("stopping", drain=how.drain, connections=len(front))

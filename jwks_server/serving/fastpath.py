@@ -15,18 +15,17 @@ them. What keeps that true:
 """
 
 import asyncio
+from collections.abc import Callable
 from enum import Enum, auto
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from jwks_server.counts import Way
 from jwks_server.errors import Problem, RequestTimeout
 from jwks_server.serving import head
+from jwks_server.serving.front import Front
 from jwks_server.serving.memory import now
 from jwks_server.serving.protocol import Answered, Protocol, Tap
 from jwks_server.serving.reply import refusal
-
-if TYPE_CHECKING:
-    from jwks_server.serving.front import Front
 
 # So many requests that came at once are answered before it is other connections' turn.
 _BURST = 16
@@ -67,7 +66,7 @@ class FastPath(asyncio.Protocol):
     # Over TLS the first bytes can come before the connection is said to be made.
     _transport = cast("asyncio.Transport", None)
 
-    def __init__(self, front: "Front") -> None:
+    def __init__(self, front: Front) -> None:
         self._front = front
         self.since = front.time
 
@@ -312,3 +311,14 @@ class FastPath(asyncio.Protocol):
         elif waited >= (limits.head_timeout if self.fresh else limits.idle_timeout):
             self._front.traffic.timed_out["idle"] += 1
             self._finish()
+
+
+def connections(front: Front) -> "Callable[[], FastPath]":
+    """Make the factory of a listener's connections."""
+
+    def begin() -> FastPath:
+        connection = FastPath(front)
+        front.admit(connection)
+        return connection
+
+    return begin

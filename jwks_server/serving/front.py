@@ -11,7 +11,6 @@ from aiohttp import web
 from jwks_server.config import Limits
 from jwks_server.counts import Traffic, Way
 from jwks_server.errors import BadRequest, Problem
-from jwks_server.serving.fastpath import FastPath
 from jwks_server.serving.memory import Memory, Reply
 from jwks_server.serving.protocol import Answered
 from jwks_server.telemetry import Seldom
@@ -31,6 +30,7 @@ class Connection(Protocol):
     """What the front must know of a connection; one that is still shaking hands is one too."""
 
     since: float
+    fresh: bool
     welcome: bool
 
     @property
@@ -45,7 +45,7 @@ class Connection(Protocol):
 
 
 class Front:
-    """Makes the protocol of each connection, and keeps the list of them.
+    """Keeps the list of connections, and their deadlines.
 
     Args:
         server: Makes aiohttp's protocols.
@@ -83,12 +83,6 @@ class Front:
         self._empty = asyncio.Event()
         self._seldom = Seldom(_log)
 
-    def __call__(self) -> FastPath:
-        """Make a connection's protocol."""
-        connection = FastPath(self)
-        self.admit(connection)
-        return connection
-
     def __len__(self) -> int:
         """Count the open connections."""
         return len(self._fresh) + len(self._kept)
@@ -107,7 +101,7 @@ class Front:
         """Put a connection in the place of its handshake."""
         self._fresh[connection] = None
 
-    def settle(self, connection: FastPath) -> None:
+    def settle(self, connection: Connection) -> None:
         """Take note of a connection's first reply."""
         connection.fresh = False
         if self._fresh.pop(connection, connection) is None:

@@ -8,9 +8,11 @@ from aiohttp import web
 from jwks_server.address import AnyAddress
 from jwks_server.config import Limits, Listening
 from jwks_server.counts import Traffic
+from jwks_server.serving.fastpath import connections
 from jwks_server.serving.front import Front, LogAccess
-from jwks_server.serving.listeners import Factory, listening
+from jwks_server.serving.listeners import listening
 from jwks_server.serving.memory import Memory
+from jwks_server.serving.tls import Certificate, handshakes
 
 
 @asynccontextmanager
@@ -43,7 +45,12 @@ async def prepared(
 
 @asynccontextmanager
 async def opened(
-    front: Front, addresses: tuple[AnyAddress, ...], how: Listening, *, name: str, factory: Factory | None = None
+    front: Front,
+    addresses: tuple[AnyAddress, ...],
+    how: Listening,
+    *,
+    name: str,
+    certificate: Certificate | None = None,
 ) -> AsyncIterator[None]:
     """Listen at each address until the context ends; then finish what is in progress, within the grace period.
 
@@ -52,15 +59,14 @@ async def opened(
         addresses: Where to listen.
         how: How to.
         name: The listener's name, for the log.
-        factory: Makes the protocols, if it isn't the front itself.
+        certificate: What is shown over TLS; None for no TLS.
 
     Raises:
         ListenError: An address can't be listened on.
     """
     async with AsyncExitStack() as stack:
         stack.push_async_callback(front.finish, how.grace)
+        factory = handshakes(front, certificate) if certificate else connections(front)
         for address in addresses:
-            await stack.enter_async_context(
-                listening(factory or front, address, how, name=name, backlog=front.limits.backlog)
-            )
+            await stack.enter_async_context(listening(factory, address, how, name=name, backlog=front.limits.backlog))
         yield

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import ssl
-from functools import partial
+from collections.abc import Callable
 from typing import Any, cast
 
 import structlog
@@ -94,6 +94,7 @@ class Handshake(asyncio.Protocol):
         certificate: What this server shows.
     """
 
+    fresh = True
     welcome = True
 
     def __init__(self, front: Front, certificate: Certificate) -> None:
@@ -170,12 +171,12 @@ class Handshake(asyncio.Protocol):
         """Leave the deadline to the handshake itself."""
 
 
-def handshakes(front: Front, certificate: Certificate) -> "partial[Handshake]":
+def handshakes(front: Front, certificate: Certificate) -> Callable[[], Handshake]:
     """Make the factory of a listener's handshakes."""
-    return partial(_begin, front, certificate)
 
+    def begin() -> Handshake:
+        handshake = Handshake(front, certificate)
+        front.admit(handshake)
+        return handshake
 
-def _begin(front: Front, certificate: Certificate) -> Handshake:
-    handshake = Handshake(front, certificate)
-    front.admit(handshake)
-    return handshake
+    return begin
