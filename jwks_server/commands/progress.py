@@ -8,8 +8,8 @@ from typing import Self
 import click
 
 from jwks_server.commands.output import printable
-from jwks_server.gate import Gate, Replica
 from jwks_server.keys.changes import utc
+from jwks_server.remote.gate import Gate, Replica
 
 
 class Progress:

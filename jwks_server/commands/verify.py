@@ -9,14 +9,15 @@ from typing import Any
 
 import click
 
-from jwks_server import client, offline
+from jwks_server import offline
 from jwks_server.commands import output
 from jwks_server.config import Settings
 from jwks_server.errors import KeyNotVisible, KeyPending, KeyRetired, KeyRevoked, KidUnknown, TokenRefused
 from jwks_server.keys.changes import utc
 from jwks_server.keys.keyset import Key, KeySet, Verdict
 from jwks_server.options import json_option, key_options
-from jwks_server.tokens import Jwk, Token, parse, verifying_key
+from jwks_server.remote import client
+from jwks_server.remote.tokens import Jwk, Token, parse, verifying_key
 
 _STDIN = "-"
 _MAX_TOKEN_BYTES = 64 * 1024

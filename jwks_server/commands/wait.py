@@ -7,15 +7,15 @@ from datetime import datetime
 
 import click
 
-from jwks_server import client
 from jwks_server.commands import output
 from jwks_server.commands.progress import Progress
 from jwks_server.errors import ConfigError, WaitTimeout
 from jwks_server.flags import YEAR_SECONDS, finite
-from jwks_server.gate import Gate, Replica, Sight
 from jwks_server.keys.changes import utc
 from jwks_server.options import json_option, propagation_option
-from jwks_server.replicas import Replicas
+from jwks_server.remote import client
+from jwks_server.remote.gate import Gate, Replica, Sight
+from jwks_server.remote.replicas import Replicas
 
 _EPILOG = """A replica is an address (A or AAAA) behind a URL's host. Names are resolved anew in every round, and each
 address is asked with the URL's host name. One that can't be reached counts neither as serving the key nor as being

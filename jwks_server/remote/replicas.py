@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from yarl import URL
 
-from jwks_server import client
 from jwks_server.errors import FetchFailed
-from jwks_server.gate import Replica, Sight
+from jwks_server.remote import client
+from jwks_server.remote.gate import Replica, Sight
 
 
 class Replicas:

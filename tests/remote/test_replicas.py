@@ -15,8 +15,8 @@ from aiohttp import web
 from support import certificate_pem, certify, key, private_pem
 from yarl import URL
 
-from jwks_server.gate import Replica, Sight
-from jwks_server.replicas import Replicas
+from jwks_server.remote.gate import Replica, Sight
+from jwks_server.remote.replicas import Replicas
 
 
 class Served:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jwks_server.gate import Gate, Replica, Sight
+from jwks_server.remote.gate import Gate, Replica, Sight
 
 A, B, C = (Replica("https://a.example/keys", f"10.0.0.{number}") for number in (1, 2, 3))
 WITH, WITHOUT, DOWN = Sight(serves=True, max_age=300), Sight(serves=False, max_age=300), Sight(None, reason="refused")
