@@ -86,10 +86,17 @@ def _is_host(text: str) -> bool:
 
 
 def handed_down(environment: Mapping[str, str], pid: int) -> tuple[tuple[str, Descriptor], ...]:
-    """List the sockets that systemd started this process with, each with its name (sd_listen_fds(3))."""
+    """List the sockets that systemd started this process with, each with its name (sd_listen_fds(3)).
+
+    Raises:
+        ConfigError: What is said of them makes no sense.
+    """
     if environment.get("LISTEN_PID") != str(pid):
         return ()
-    number = int(environment.get("LISTEN_FDS", "0"))
+    listed = environment.get("LISTEN_FDS", "0")
+    if not (listed.isascii() and listed.isdigit() and len(listed) <= _PORT_DIGITS):
+        raise ConfigError(f"LISTEN_FDS={listed} is no number of sockets; start the program through systemd.")
+    number = int(listed)
     names = environment.get("LISTEN_FDNAMES", "").split(":")
     names += [""] * number
     return tuple((names[index], Descriptor(_FIRST_DESCRIPTOR + index)) for index in range(number))

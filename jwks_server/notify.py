@@ -26,7 +26,8 @@ def stopping() -> None:
 
 async def keep_watchdog() -> None:
     """Tell twice in each of the watchdog's periods, for ever, that the event loop still answers."""
-    microseconds = int(os.environ.get("WATCHDOG_USEC", "0"))
+    said = os.environ.get("WATCHDOG_USEC", "0")
+    microseconds = int(said) if said.isascii() and said.isdigit() else 0
     if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()) or not microseconds:
         await asyncio.Event().wait()
     while True:

@@ -5,6 +5,7 @@ import gc
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -29,8 +30,10 @@ from jwks_server.source.reload import Reloader
 from jwks_server.source.state import StateFile
 from jwks_server.source.triggers import Trigger, Triggers
 from jwks_server.source.watch import watch
+from jwks_server.threads import in_thread
 
 _FIRST_LOAD_SECONDS = 5.0
+_SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 _ADMIN_CONNECTIONS = 32
 _ADMIN_GRACE_SECONDS = 1.0
 
@@ -51,6 +54,8 @@ def run(settings: Settings) -> None:
     gc.freeze()  # what the imports have made stays for ever, and need not be looked at in every collection
     with asyncio.Runner(loop_factory=_loop_factory(settings.loop)) as runner:
         runner.run(serve(settings))
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 async def serve(settings: Settings) -> None:
@@ -60,7 +65,7 @@ async def serve(settings: Settings) -> None:
     how = settings.listening
     catalog, reloads, traffic = Catalog[Representation](), Reloads(), Traffic()
     memory = Memory(catalog, traffic) if settings.fast_path else None
-    certificate = Certificate(str(how.tls_cert), str(how.tls_key)) if how.tls_cert else None
+    certificate = await in_thread(partial(Certificate, str(how.tls_cert), str(how.tls_key))) if how.tls_cert else None
     directory = Directory(
         settings.directory,
         settings.patterns,
@@ -89,7 +94,9 @@ async def serve(settings: Settings) -> None:
                 **({"certificate": certificate.follow} if certificate else {}),
             }
             background = [tasks.create_task(_for_ever(one), name=name) for name, one in work.items()]
-            async with opened(admin_front, how.admin, replace(how, grace=_ADMIN_GRACE_SECONDS), name="admin"):
+            async with opened(
+                admin_front, how.admin, replace(how, grace=_ADMIN_GRACE_SECONDS, reuse_port=False), name="admin"
+            ):
                 # Who comes before the keys would get a 503; but a directory that hangs must not keep us silent.
                 if not await _first_of(stop, reloader.started, within=_FIRST_LOAD_SECONDS):
                     async with opened(front, how.public, how, name="public", certificate=certificate):
@@ -122,7 +129,7 @@ def _reloader(
     async def reloaded(triggers: frozenset[Trigger]) -> None:
         if Trigger.SIGHUP in triggers:
             if certificate:
-                await certificate.refresh()
+                certificate.look()
             notify.ready()
 
     state = StateFile(settings.state) if settings.state else None
@@ -132,14 +139,20 @@ def _reloader(
 
 
 def _handle_signals(stop: asyncio.Event, triggers: Triggers) -> None:
-    def reload() -> None:
-        notify.reloading()
-        triggers.put(Trigger.SIGHUP)
-
+    """Act on signals in the event loop. The handlers outlive it: a signal at the very end is none to die of."""
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGHUP, reload)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+
+    def reload() -> None:
+        if not stop.is_set():
+            notify.reloading()
+            triggers.put(Trigger.SIGHUP)
+
+    def handle(number: int, _frame: object) -> None:
+        with suppress(RuntimeError):  # the loop has been closed
+            loop.call_soon_threadsafe(reload if number == signal.SIGHUP else stop.set)
+
+    for number in _SIGNALS:
+        signal.signal(number, handle)
 
 
 async def _first_of(stop: asyncio.Event, ready: asyncio.Event, within: float) -> bool:

@@ -14,7 +14,7 @@ def log(remote: str, request: bytes, status: int, size: int, way: Way) -> None:
         remote: The client's address.
         request: The request's head; empty where what came was none.
         status: The status code.
-        size: The bytes of the reply's body.
+        size: The bytes of the reply.
         way: How the answer was made.
     """
     method, _, rest = request.partition(b"\r\n")[0].decode("latin-1").partition(" ")

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import cast
 
-from jwks_server.counts import Way
+from jwks_server.counts import Deadline, Way
 from jwks_server.errors import Problem, RequestTimeout
 from jwks_server.serving import head
 from jwks_server.serving.front import Front
@@ -62,6 +62,7 @@ class FastPath(asyncio.Protocol):
     _ended = False  # the client will send no more
     _scheduled = False  # the next burst of requests
     _thrown_away = 0
+    _timed_out = False
     _unsent = 0
     # Over TLS the first bytes can come before the connection is said to be made.
     _transport = cast("asyncio.Transport", None)
@@ -82,7 +83,7 @@ class FastPath(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
-        self._ready = False
+        self._ready = self.welcome = False
         self._phase = _Phase.LINGERING
         self._front.forget(self)
         if self._slow:
@@ -117,7 +118,9 @@ class FastPath(asyncio.Protocol):
                 self._transport.close()
             return
         if not self._heads:
-            self._heads, self.since = head.Heads(self._front.limits.max_head), self._front.time
+            self._heads = head.Heads(self._front.limits.max_head)
+            if not head.is_blank(data):
+                self.since = self._front.time
         self._heads.feed(data)
         if not self._transport:
             return
@@ -135,7 +138,7 @@ class FastPath(asyncio.Protocol):
             try:
                 request = self._heads.cut() if self._heads else None
             except Problem as problem:
-                self._refuse(problem)
+                self._refuse(problem, self._heads.beginning if self._heads else b"")
                 return
             if request is None:
                 self._await_more()
@@ -165,7 +168,7 @@ class FastPath(asyncio.Protocol):
         try:
             self._last = head.ends_connection(request, self._front.limits.max_fields)
         except Problem as problem:
-            self._refuse(problem)
+            self._refuse(problem, request)
             return
         self._ready, self._phase, self._head = False, _Phase.ANSWERING, request
         if self._slow is None:
@@ -179,6 +182,11 @@ class FastPath(asyncio.Protocol):
     def must_end(self) -> bool:
         """Tell whether the answer in progress is the connection's last."""
         return self._last or self._front.draining
+
+    @property
+    def is_head(self) -> bool:
+        """Whether the answer in progress must have no body."""
+        return head.is_head(self._head)
 
     def refused(self, problem: Problem) -> None:
         """Take note that aiohttp found that the request is none."""
@@ -211,11 +219,11 @@ class FastPath(asyncio.Protocol):
         if closes:
             self._finish()
 
-    def _refuse(self, problem: Problem) -> None:
-        """Answer what is no request, and end the connection."""
+    def _refuse(self, problem: Problem, request: bytes = b"") -> None:
+        """Answer what is no request, or has not become one, and end the connection."""
         self._last = True
         self._front.note_refusal(self.peer, problem)
-        reply = refusal(problem)
+        reply = refusal(problem, to_head=head.is_head(request))
         self._transport.write(reply)
         self._front.traffic.answers[problem.status, "slow"] += 1
         self._replied(b"", problem.status, len(reply), "slow", closes=True)
@@ -230,9 +238,13 @@ class FastPath(asyncio.Protocol):
         if not more or self._ended:
             self._transport.close()
             return
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
-        self._resume_reading()
+        try:
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+        except OSError:  # the client has gone
+            self._transport.abort()
+        else:
+            self._resume_reading()
 
     def eof_received(self) -> bool:
         """Answer what has come whole, though no more will come; then close."""
@@ -270,46 +282,57 @@ class FastPath(asyncio.Protocol):
     @property
     def evictable(self) -> bool:
         """Whether it may be closed for another's sake: never with an answer in progress."""
-        if not self._transport or self._phase is _Phase.ANSWERING or self._scheduled:
-            return False
-        return not self._transport.get_write_buffer_size()
+        if not self._transport:
+            return True
+        return (
+            self._phase is not _Phase.ANSWERING and not self._scheduled and not self._transport.get_write_buffer_size()
+        )
 
     def close(self) -> None:
         """Close at once, whatever is in progress."""
+        self.welcome = False
         if self._transport:
             self._transport.abort()
 
     def expire(self) -> None:
         """Close, if this has taken too long."""
-        if not self._transport:
-            return
         limits, waited = self._front.limits, self._front.time - self.since
-        if self._choked or self._transport.is_closing():
-            unsent = self._transport.get_write_buffer_size()
+        if not self._transport:
+            if waited >= _LAST_CALL_SECONDS:  # it was accepted, and the event loop has lost it
+                self._front.forget(self)
+            return
+        unsent = self._transport.get_write_buffer_size()
+        if unsent or self._transport.is_closing():
             if unsent < self._unsent:
                 self.since = self._front.time
             elif waited >= limits.write_timeout:
-                self._front.traffic.timed_out["write"] += 1
+                self._time_out("write")
                 self._transport.abort()
             self._unsent = unsent
         elif self._phase is _Phase.LINGERING:
             if waited >= limits.body_timeout:
-                self._front.traffic.timed_out["body"] += 1
+                self._time_out("body")
                 self._transport.close()
         elif self._phase is _Phase.READING and not self._scheduled:
             self._expire_reading(waited)
+
+    def _time_out(self, deadline: Deadline) -> None:
+        """Count a connection that has taken too long, once."""
+        if not self._timed_out:
+            self._front.traffic.timed_out[deadline] += 1
+        self._timed_out = True
 
     def _expire_reading(self, waited: float) -> None:
         limits = self._front.limits
         if self._heads:
             if waited >= limits.head_timeout:
-                self._front.traffic.timed_out["head"] += 1
+                self._time_out("head")
                 self._refuse(RequestTimeout(f"A request's head must be whole within {limits.head_timeout:g} s."))
         elif self._front.finishing:
             if waited >= _LAST_CALL_SECONDS:
                 self._finish()
         elif waited >= (limits.head_timeout if self.fresh else limits.idle_timeout):
-            self._front.traffic.timed_out["idle"] += 1
+            self._time_out("idle")
             self._finish()
 
 

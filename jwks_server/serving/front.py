@@ -53,7 +53,7 @@ class Front:
         memory: What was answered before; None to answer every request anew.
         traffic: Counts what clients did.
         log_access: Called for each answer with the client's address, the request, the status, the bytes of the
-            reply's body, and the way it was made; None for no such log.
+            reply, and the way it was made; None for no such log.
 
     Attributes:
         time: The event loop's clock, up to a tick ago: good enough for deadlines, and cheap.
@@ -97,9 +97,13 @@ class Front:
         self.traffic.accepted += 1
         self._fresh[connection] = None
 
-    def enter(self, connection: Connection) -> None:
-        """Put a connection in the place of its handshake."""
-        self._fresh[connection] = None
+    def replace(self, handshake: Connection, connection: Connection) -> None:
+        """Put a connection in the place of its handshake, if that still has one."""
+        connection.since = self.time
+        if self._fresh.pop(handshake, handshake) is None:
+            self._fresh[connection] = None
+        else:
+            connection.welcome = False
 
     def settle(self, connection: Connection) -> None:
         """Take note of a connection's first reply."""
@@ -153,7 +157,10 @@ class Front:
             await asyncio.sleep(_FINISHING_TICK_SECONDS if self.finishing else tick)
             self.time = loop.time()
             for connection in (*self._fresh, *self._kept):
-                connection.expire()
+                try:
+                    connection.expire()
+                except OSError:  # one client's socket must not cost the others their deadlines
+                    connection.close()
 
     def drain(self) -> None:
         """Make each answer its connection's last."""

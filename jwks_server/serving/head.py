@@ -21,6 +21,7 @@ _AUTHORITY = re.compile(
     rb"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(?::(?P<port>[0-9]{0,5}))?"
 )
 _MAX_PORT = 65535
+_MAX_LENGTH_DIGITS = 19
 _HOPELESS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")
 
 
@@ -39,6 +40,11 @@ class Heads:
     def __len__(self) -> int:
         """Count the bytes that are not cut off yet."""
         return len(self._data) - self._at
+
+    @property
+    def beginning(self) -> bytes:
+        """The first bytes that are not cut off yet."""
+        return self._data[self._at : self._at + 16]
 
     def feed(self, data: bytes) -> None:
         """Take in what has come."""
@@ -61,6 +67,16 @@ class Heads:
             return None
         begin, self._at = self._at, end + len(END)
         return self._data[begin : self._at]
+
+
+def is_blank(data: bytes) -> bool:
+    """Tell whether these are only line ends, which begin no request."""
+    return not data.strip(b"\r\n")
+
+
+def is_head(request: bytes) -> bool:
+    """Tell whether the answer must have no body (RFC 9110 section 9.3.2)."""
+    return request.startswith(b"HEAD ")
 
 
 def is_one(data: bytes) -> bool:
@@ -143,5 +159,5 @@ def _check_framing(lengths: list[bytes], codings: list[bytes], *, old: bool) -> 
         raise BadRequest("A request has Content-Length or Transfer-Encoding, not both.", "transfer-encoding")
     if codings and [one.strip(b" \t").lower() for one in codings] != [b"chunked"]:
         raise BadRequest("The only Transfer-Encoding here is chunked.", "transfer-encoding")
-    if len(lengths) > 1 or not all(one.isdigit() for one in lengths):
+    if len(lengths) > 1 or not all(one.isdigit() and len(one) <= _MAX_LENGTH_DIGITS for one in lengths):
         raise BadRequest("Content-Length is one decimal number.", "content-length")

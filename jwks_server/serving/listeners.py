@@ -7,8 +7,8 @@ import socket
 import stat
 import struct
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 
@@ -20,6 +20,9 @@ from jwks_server.errors import ListenError
 _ACCEPTED_AT_ONCE = 32
 # From the first packet of a connection to its last: what had begun when new ones were shut out.
 _HANDSHAKE_SECONDS = 0.1
+# How long the queue is taken in, at most; and how long to wait for a free descriptor before the next attempt.
+_TAKE_IN_SECONDS = 5.0
+_FULL_SECONDS = 0.01
 _SO_ATTACH_FILTER = 26
 # Classic BPF: load the TCP flags, keep SYN and ACK, drop the packet where only SYN is set, let all else pass.
 _NO_NEW_CONNECTION = (
@@ -35,37 +38,67 @@ _log = structlog.get_logger(__name__)
 Factory = Callable[[], asyncio.Protocol]
 
 
-@asynccontextmanager
-async def listening(
-    factory: Factory, address: AnyAddress, how: Listening, *, name: str, backlog: int
-) -> AsyncIterator[None]:
-    """Accept connections at an address until the context ends; then take in those that the kernel has accepted.
+class Listener:
+    """An address at which connections are accepted.
 
     Args:
         factory: Makes the protocol of a connection.
         address: Where to listen.
-        how: How to.
-        name: The listener's name, for the log.
-        backlog: How many connections wait in the kernel.
-
-    Raises:
-        ListenError: The address is taken, isn't this machine's, isn't permitted, or is no listening socket.
     """
-    try:
-        server = await _server(factory, address, how)
-    except socket.gaierror as exc:
-        raise ListenError(f"{address} can't be listened on: no such host; choose another with --bind.") from exc
-    except OSError as exc:
-        reason = os.strerror(exc.errno) if exc.errno else str(exc)
-        raise ListenError(f"{address} can't be listened on ({reason}); choose another with --bind.") from exc
-    listeners = [socket.socket(fileno=os.dup(one.fileno())) for one in server.sockets]
-    for listener in listeners:
-        listener.listen(backlog)
-        _log.info("listening", address=_name(listener, address), listener=name)
-    try:
-        yield
-    finally:
-        await _stop(server, listeners, factory, address)
+
+    def __init__(self, factory: Factory, address: AnyAddress) -> None:
+        self._factory = factory
+        self._address = address
+        self._sockets: list[socket.socket] = []
+        self._server: asyncio.Server | None = None
+
+    async def open(self, how: Listening, *, name: str, flag: str, backlog: int) -> None:
+        """Begin to accept.
+
+        Args:
+            how: How to listen.
+            name: The listener's name, for the log.
+            flag: What chooses its address, for the errors.
+            backlog: How many connections wait in the kernel.
+
+        Raises:
+            ListenError: The address is taken, isn't this machine's, isn't permitted, or is no listening socket.
+        """
+        address = self._address
+        try:
+            self._server = await _server(self._factory, address, how)
+        except socket.gaierror as exc:
+            raise ListenError(f"{address} can't be listened on: no such host; choose another with {flag}.") from exc
+        except OSError as exc:
+            reason = os.strerror(exc.errno) if exc.errno else str(exc)
+            raise ListenError(f"{address} can't be listened on ({reason}); choose another with {flag}.") from exc
+        self._sockets = [socket.socket(fileno=os.dup(one.fileno())) for one in self._server.sockets]
+        for one in self._sockets:
+            one.listen(backlog)
+            _log.info("listening", address=_name(one, address), listener=name)
+
+    async def close(self) -> None:
+        """Shut new connections out, take in those that had begun, and close.
+
+        A connection that the kernel has accepted and that nobody takes in would be reset. New ones can't be shut out
+        of a socket that was handed down: others may have it too.
+        """
+        if self._server is None:
+            return
+        loop = asyncio.get_running_loop()
+        for one in self._server.sockets:
+            loop.remove_reader(one.fileno())  # asyncio's own loop forgets connections that come as it closes
+        if isinstance(self._address, UnixAddress):
+            with suppress(FileNotFoundError):
+                os.unlink(self._address.path)  # noqa: PTH108 - this side of the house has no pathlib
+        elif isinstance(self._address, Address) and sys.platform == "linux":
+            for listener in self._sockets:
+                _shut_out(listener)
+        await asyncio.sleep(_HANDSHAKE_SECONDS)
+        self._server.close()
+        for listener in self._sockets:
+            await _take_in(listener, self._factory)
+            listener.close()
 
 
 async def _server(factory: Factory, address: AnyAddress, how: Listening) -> asyncio.Server:
@@ -80,6 +113,7 @@ async def _server(factory: Factory, address: AnyAddress, how: Listening) -> asyn
             )
         case Descriptor(number):
             inherited = socket.socket(fileno=os.dup(number))
+            os.close(number)  # whoever handed it down has it still, or nobody shall
             if inherited.type != socket.SOCK_STREAM or not inherited.getsockopt(
                 socket.SOL_SOCKET, socket.SO_ACCEPTCONN
             ):
@@ -106,11 +140,13 @@ def _unix_socket(path: str, mode: int) -> socket.socket:
 
 
 def _is_alive(path: str) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
         try:
             probe.connect(path)
         except ConnectionRefusedError:
             return False
+        except BlockingIOError:  # its queue is full
+            return True
     return True
 
 
@@ -119,26 +155,6 @@ def _name(listener: socket.socket, address: AnyAddress) -> str:
         return f"unix:{listener.getsockname()}"
     host, port, *_ = listener.getsockname()
     return str(Address(host, port))
-
-
-async def _stop(server: asyncio.Server, listeners: list[socket.socket], factory: Factory, address: AnyAddress) -> None:
-    """Shut new connections out, take in those that had begun, and close.
-
-    A connection that the kernel has accepted and that nobody takes in would be reset. A socket that was handed down
-    stays open in whoever handed it down, and is left as it is.
-    """
-    if isinstance(address, Address) and sys.platform == "linux":
-        for listener in listeners:
-            _shut_out(listener)
-        await asyncio.sleep(_HANDSHAKE_SECONDS)
-    elif isinstance(address, UnixAddress):
-        with suppress(FileNotFoundError):
-            os.unlink(address.path)  # noqa: PTH108 - as above
-    server.close()
-    for listener in listeners:
-        if not isinstance(address, Descriptor):
-            await _take_in(listener, factory)
-        listener.close()
 
 
 def _shut_out(listener: socket.socket) -> None:
@@ -151,11 +167,17 @@ def _shut_out(listener: socket.socket) -> None:
 
 
 async def _take_in(listener: socket.socket, factory: Factory) -> None:
-    listener.setblocking(False)  # noqa: FBT003 - the standard library's own signature
-    waiting = []
-    with suppress(BlockingIOError):
-        while True:
-            waiting.append(listener.accept()[0])
+    """Accept one connection after the other, so that those before make room where there is none."""
     loop = asyncio.get_running_loop()
-    for connection in waiting:
-        await loop.connect_accepted_socket(factory, connection)
+    until = loop.time() + _TAKE_IN_SECONDS
+    while loop.time() < until:
+        try:
+            connection, _ = listener.accept()
+        except BlockingIOError:
+            return
+        except OSError:  # out of descriptors, or this one has gone again
+            await asyncio.sleep(_FULL_SECONDS)
+            continue
+        connection.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+        with suppress(OSError):
+            await loop.connect_accepted_socket(factory, connection)

@@ -6,6 +6,7 @@ from email.utils import formatdate
 
 from jwks_server.catalog import Catalog, Edition
 from jwks_server.counts import Traffic
+from jwks_server.serving.head import is_one
 from jwks_server.serving.protocol import Answered
 from jwks_server.serving.representation import Representation
 
@@ -104,6 +105,8 @@ class Memory:
         if answer.edition is None or answer.edition is not self._edition:
             return
         key = self._keys.get(request) or key_of(request)
+        if key in self._replies:  # another connection's, learned meanwhile
+            return
         size = len(key) + len(reply)
         pages = len(self._edition.pages)
         if (
@@ -129,6 +132,8 @@ class Memory:
 
 def key_of(request: bytes) -> bytes:
     """Leave out of a request's bytes what can't influence the reply; what is odd in any way stays as it is."""
+    if not is_one(request):
+        return request
     lines = request.count(b"\r\n")
     if len(request) > _MAX_HEAD_BYTES or lines > _MAX_FIELDS:
         return request

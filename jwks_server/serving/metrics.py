@@ -34,8 +34,12 @@ def expose(state: State, accept: str) -> tuple[bytes, str]:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Metrics(state))
     ProcessCollector(registry=registry)
-    encoder, content_type = choose_encoder(accept)
-    return encoder(registry), content_type
+    try:
+        encoder, content_type = choose_encoder(accept)
+        return encoder(registry), content_type
+    except (TypeError, ValueError):  # a version or an escaping that its library doesn't know
+        encoder, content_type = choose_encoder("")
+        return encoder(registry), content_type
 
 
 class _Metrics(Collector):
@@ -131,5 +135,10 @@ def _counter(name: str, meaning: str, labels: tuple[str, ...], values: Values) -
 
 def _filled(family: GaugeMetricFamily | CounterMetricFamily, values: Values) -> Metric:
     for labels, value in values.items():
-        family.add_metric(labels, value)
+        family.add_metric([_text(label) for label in labels], value)
     return family
+
+
+def _text(label: str) -> str:
+    """Write what is no Unicode with escapes: any bytes may be in a file's name."""
+    return label.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -27,7 +27,7 @@ class Answered(typing.NamedTuple):
     Attributes:
         edition: What it was made from, if it was made from the catalog.
         status: Its status code.
-        size: The bytes of its body.
+        size: Its bytes.
         closes: Whether the connection ends with it.
     """
 
@@ -42,6 +42,10 @@ class Asker(typing.Protocol):
 
     def must_end(self) -> bool:
         """Tell whether the answer in progress is the connection's last."""
+
+    @property
+    def is_head(self) -> bool:
+        """Whether the answer in progress must have no body."""
 
     def refused(self, problem: Problem) -> None:
         """Take note that the request is none."""
@@ -152,5 +156,7 @@ class Protocol(web.RequestHandler):
             error = BadRequest("What was sent is not an HTTP request.", "parser")
             self._asker.refused(error)
         reply = problem(error)
+        if self._asker.is_head:
+            reply.body = None
         reply.force_close()
         return reply

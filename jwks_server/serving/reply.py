@@ -27,7 +27,7 @@ def problem(error: Problem) -> Reply:
     return Reply(status=error.status, headers=_headers(error), body=_document(error))
 
 
-def refusal(error: Problem) -> bytes:
+def refusal(error: Problem, *, to_head: bool = False) -> bytes:
     """Write the same answer to what is no request, as finished bytes; the connection ends with it."""
     body = _document(error)
     fields = {
@@ -38,7 +38,7 @@ def refusal(error: Problem) -> bytes:
     }
     lines = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}"]
     lines += [f"{name}: {value}" for name, value in fields.items()]
-    return "\r\n".join((*lines, "", "")).encode("ascii") + body
+    return "\r\n".join((*lines, "", "")).encode("ascii") + (b"" if to_head else body)
 
 
 def _document(error: Problem) -> bytes:

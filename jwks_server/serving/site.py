@@ -1,7 +1,8 @@
 """An aiohttp application at its addresses."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from aiohttp import web
 
@@ -10,7 +11,7 @@ from jwks_server.config import Limits, Listening
 from jwks_server.counts import Traffic
 from jwks_server.serving.fastpath import connections
 from jwks_server.serving.front import Front, LogAccess
-from jwks_server.serving.listeners import listening
+from jwks_server.serving.listeners import Listener
 from jwks_server.serving.memory import Memory
 from jwks_server.serving.tls import Certificate, handshakes
 
@@ -64,9 +65,13 @@ async def opened(
     Raises:
         ListenError: An address can't be listened on.
     """
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(front.finish, how.grace)
-        factory = handshakes(front, certificate) if certificate else connections(front)
-        for address in addresses:
-            await stack.enter_async_context(listening(factory, address, how, name=name, backlog=front.limits.backlog))
+    factory = handshakes(front, certificate) if certificate else connections(front)
+    listeners = [Listener(factory, address) for address in addresses]
+    flag = "--admin-bind" if name == "admin" else "--bind"
+    try:
+        for one in listeners:
+            await one.open(how, name=name, flag=flag, backlog=front.limits.backlog)
         yield
+    finally:
+        await asyncio.gather(*(one.close() for one in listeners))
+        await front.finish(how.grace)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, cast
 
 import structlog
@@ -14,6 +15,7 @@ from jwks_server.serving.front import Front
 from jwks_server.threads import in_thread
 
 _LOOK_SECONDS = 1.0
+_PATIENCE_SECONDS = 30.0
 
 _log = structlog.get_logger(__name__)
 
@@ -36,28 +38,39 @@ class Certificate:
         self._files = chain, key
         self._seen = self._fingerprint()
         self._error: TlsInvalid | None = None
+        self._asked = asyncio.Event()
         self.context = self._load()
 
     async def follow(self) -> None:
         """Look at the files for ever, and take up what is new in them. A bad pair leaves the last good one in place."""
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
-            await self.refresh()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._asked.wait(), _LOOK_SECONDS)
+            self._asked.clear()
+            try:
+                # A filesystem that hangs leaves a thread behind, and must not keep us from what comes after it.
+                await asyncio.wait_for(self._look(), _PATIENCE_SECONDS)
+            except TimeoutError:
+                self._fail(TlsInvalid(f"{self._files[0]} or {self._files[1]} can't be read in time; mend the disk."))
+            except TlsInvalid as error:
+                self._fail(error)
 
-    async def refresh(self) -> None:
-        """Look at the files once."""
+    def look(self) -> None:
+        """Look at the files soon."""
+        self._asked.set()
+
+    async def _look(self) -> None:
         seen = await in_thread(self._fingerprint)
         if seen == self._seen and not self._error:
             return
-        try:
-            self.context = await in_thread(self._load)
-        except TlsInvalid as error:
-            if error != self._error:
-                _log.error("tls-failed", code=error.code, reason=error.message)
-            self._error = error
-        else:
-            self._error, self._seen = None, seen
-            _log.info("tls-reloaded", certificate=self._files[0])
+        self.context = await in_thread(self._load)
+        self._error, self._seen = None, seen
+        _log.info("tls-reloaded", certificate=self._files[0])
+
+    def _fail(self, error: TlsInvalid) -> None:
+        if error != self._error:
+            _log.error("tls-failed", code=error.code, reason=error.message)
+        self._error = error
 
     def _fingerprint(self) -> tuple[object, ...]:
         try:
@@ -67,6 +80,9 @@ class Certificate:
         return tuple((one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns) for one in status)
 
     def _load(self) -> ssl.SSLContext:
+        for path in self._files:
+            if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113 - as above
+                raise TlsInvalid(f"{path} is not a regular file; name the file itself.")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
@@ -143,27 +159,32 @@ class Handshake(asyncio.Protocol):
                 ssl_shutdown_timeout=self._front.limits.body_timeout,
             )
         except (OSError, EOFError) as exc:
-            timed_out = not isinstance(exc, ssl.SSLError | EOFError | ConnectionResetError)
-            if timed_out and self._front.time - self.since >= self._front.limits.handshake_timeout / 2:
-                self._front.traffic.timed_out["handshake"] += 1
-            else:
-                self._front.traffic.bad_requests["handshake"] += 1
+            self._count(exc)
+            self._front.forget(self)
             transport.abort()
             return
-        finally:
+        # Cut meanwhile, which not every event loop raises.
+        if secure is None or secure.is_closing() or transport.is_closing() or not connection.welcome:
             self._front.forget(self)
-        if secure is None:
+            transport.abort()
             return
-        self._front.enter(connection)
+        self._front.replace(self, connection)
         connection.connection_made(secure)
+
+    def _count(self, exc: Exception) -> None:
+        if isinstance(exc, ssl.SSLError):
+            self._front.traffic.bad_requests["handshake"] += 1
+        elif isinstance(exc, ConnectionAbortedError):
+            self._front.traffic.timed_out["handshake"] += 1
 
     @property
     def evictable(self) -> bool:
-        """Whether it may be closed for another's sake: at any time, once there is something to close."""
-        return self._transport is not None
+        """Whether it may be closed for another's sake: at any time."""
+        return True
 
     def close(self) -> None:
         """Close at once."""
+        self.welcome = False
         if self._transport:
             self._transport.abort()
 
