@@ -88,3 +88,5 @@ def test_handed_down() -> None:
     )
     assert handed_down(environment, 8) == ()
     assert handed_down({}, 7) == ()
+    with pytest.raises(ConfigError, match="LISTEN_FDS"):
+        handed_down({"LISTEN_PID": "7", "LISTEN_FDS": "x"}, 7)

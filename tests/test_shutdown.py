@@ -133,3 +133,31 @@ async def test_grace_is_kept(tmp_path: Path) -> None:
             await ready(server)
             server.process.send_signal(signal.SIGTERM)
             assert await server.end() == 0
+
+
+async def test_signals_at_the_very_end(tmp_path: Path) -> None:
+    """However many signals come while the process ends, it ends well."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    async with serving(tmp_path) as server:
+        while server.process.returncode is None:
+            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+                with suppress(ProcessLookupError):
+                    server.process.send_signal(number)
+            await asyncio.sleep(0.001)
+        assert await server.end() == 0
+
+
+async def test_queue_beyond_the_descriptors(tmp_path: Path) -> None:
+    """At the end the kernel's queue is taken in, though there are fewer descriptors than connections in it."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    async with serving(tmp_path, through=("sh", "-c", 'ulimit -n 150 && exec "$@"', "sh")) as server:
+        server.process.send_signal(signal.SIGSTOP)
+        clients = [socket.create_connection(("127.0.0.1", server.port), timeout=HANG_SECONDS) for _ in range(300)]
+        for client in clients:
+            client.sendall(_LAST)
+        server.process.terminate()
+        server.process.send_signal(signal.SIGCONT)
+        for client in clients:
+            assert (await asyncio.to_thread(client.recv, 12)) == b"HTTP/1.1 200"
+            client.close()
+        assert await server.end() == 0

@@ -83,6 +83,11 @@ class Front:
         self._empty = asyncio.Event()
         self._seldom = Seldom(_log)
 
+    @property
+    def open(self) -> tuple[Connection, ...]:
+        """The open connections."""
+        return (*self._fresh, *self._kept)
+
     def __len__(self) -> int:
         """Count the open connections."""
         return len(self._fresh) + len(self._kept)
@@ -156,7 +161,7 @@ class Front:
         while True:
             await asyncio.sleep(_FINISHING_TICK_SECONDS if self.finishing else tick)
             self.time = loop.time()
-            for connection in (*self._fresh, *self._kept):
+            for connection in self.open:
                 try:
                     connection.expire()
                 except OSError:  # one client's socket must not cost the others their deadlines
@@ -180,7 +185,7 @@ class Front:
             async with asyncio.timeout(seconds):
                 if len(self):
                     await self._empty.wait()
-        for connection in (*self._fresh, *self._kept):
+        for connection in self.open:
             connection.close()
 
 

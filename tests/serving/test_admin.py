@@ -1,5 +1,6 @@
 """The admin listener: probes, metrics, status."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -167,3 +168,18 @@ async def test_access_log(tmp_path: Path, way: str) -> None:
     assert lines[1]["method"] == "GET"
     assert lines[1]["target"] == "/.well-known/jwks.json"
     assert lines[1]["bytes"] == len(reply)
+
+
+async def test_any_file_name_and_any_accept(tmp_path: Path) -> None:
+    """Metrics and status are given whatever a file is called, and whatever is asked for."""
+    for name in (b"\xff\xfe.pem", b"a\nb.pem", b'a"b\\.pem'):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(public_pem(key("P-256", len(name))))
+    async with serving(tmp_path) as server:
+        assert total(await samples(server), "jwks_server_key_info") == 3
+        for accept in (
+            "application/openmetrics-text; version=abc",
+            "text/plain;version=x;escaping=bogus",
+            "text/plain; version=1.0.0; escaping=bogus",
+        ):
+            assert (await admin(server, "/metrics", Accept=accept))[0] == 200
+        assert (await admin(server, "/status"))[0] == 200

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import socket
+import struct
+from contextlib import suppress
 
 import pytest
 from sites import GET, read_reply, site, statuses
@@ -157,6 +159,7 @@ REFUSED = [
     ("transfer-encoding", b"Host: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked", 400),
     ("content-length", b"Host: a\r\nContent-Length: 5\r\nContent-Length: 5", 400),
     ("content-length", b"Host: a\r\nContent-Length: +5", 400),
+    ("content-length", b"Host: a\r\nContent-Length: " + b"0" * 5000, 400),
     ("field", b"Host: a\r\nX : y", 400),
     ("field", b"Host: a\r\nX: y\r\n z", 400),
     ("field", b"Host: a\r\nX: \x01", 400),
@@ -305,3 +308,118 @@ async def test_draining(catalog: Keys) -> None:
         assert b"\r\nConnection: close\r\n" in reply
         writer.close()
         assert b"\r\nConnection: close\r\n" in await here.say(GET)
+
+
+async def test_line_ends_alone_move_no_deadline(catalog: Keys) -> None:
+    """A client that sends empty lines for ever is closed like a silent one."""
+    async with site(catalog, head_timeout=0.2, idle_timeout=0.2) as here:
+        for first in (b"", GET):
+            reader, writer = await here.connect()
+            writer.write(first)
+            over = asyncio.create_task(reader.read())
+            async with asyncio.timeout(HANG_SECONDS):
+                while not over.done():
+                    writer.write(b"\r\n")
+                    await asyncio.wait({over}, timeout=0.02)
+            writer.close()
+        assert here.traffic.timed_out == {"idle": 2}
+
+
+async def test_small_reply_that_is_not_read(catalog: Keys) -> None:
+    """What the kernel has no room for is waited for as long as much more of it would be, and counted once."""
+    async with site(catalog, write_timeout=0.3, idle_timeout=60) as here:
+        with socket.socket() as lazy:
+            lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            lazy.connect(("127.0.0.1", here.port))
+            lazy.setblocking(False)
+            loop = asyncio.get_running_loop()
+            async with asyncio.timeout(HANG_SECONDS):
+                while not here.traffic.timed_out:
+                    if not any(one.evictable is False for one in here.front.open):  # nothing is unsent yet
+                        with suppress(ConnectionError):
+                            await loop.sock_sendall(lazy, GET)
+                    await asyncio.sleep(0.001)
+        assert here.traffic.timed_out == {"write": 1}
+
+
+@pytest.mark.parametrize(
+    "refused", [b"HEAD / HTTP/1.1\r\n\r\n", b"HEAD / HTTP/2.0\r\n\r\n", b"HEAD foo HTTP/1.1\r\nHost: a\r\n\r\n"]
+)
+async def test_refused_head_has_no_body(catalog: Keys, refused: bytes) -> None:
+    """Not even a refusal gives HEAD a body."""
+    async with site(catalog) as here:
+        reply = await here.say(refused)
+        assert statuses(reply)[0] in {400, 505}
+        assert reply.endswith(b"\r\n\r\n")
+
+
+async def test_burst_at_the_ceiling(catalog: Keys) -> None:
+    """In a burst the newest stay: whoever comes last is served."""
+    async with site(catalog, max_connections=5) as here:
+        silent = [socket.create_connection(("127.0.0.1", here.port)) for _ in range(30)]
+        assert statuses(await here.say(LAST)) == [200]
+        assert here.traffic.refused == 0
+        assert here.traffic.evicted >= 25
+        for one in silent:
+            one.close()
+
+
+async def test_burst_after_a_publication_is_counted(catalog: Keys) -> None:
+    """Many clients that ask the same new thing at once are all counted."""
+    async with site(catalog) as here:
+        connections = [await here.connect() for _ in range(60)]
+        asked = request(b"X-New: 1")
+        for _ in range(5):
+            for _, writer in connections:
+                writer.write(asked * 4)
+            for reader, _ in connections:
+                for _ in range(4):
+                    await read_reply(reader)
+        here.front.count()
+        assert sum(here.traffic.answers.values()) == 60 * 5 * 4
+        for _, writer in connections:
+            writer.close()
+
+
+async def test_a_timeout_is_counted_once(catalog: Keys) -> None:
+    """A client that stays after its 408 is cut in the end, and counted for the head alone."""
+    async with site(catalog, head_timeout=0.1, body_timeout=0.1) as here:
+        reader, writer = await here.connect()
+        writer.write(BEGUN)
+        assert statuses(await reader.read()) == [408]
+        async with asyncio.timeout(HANG_SECONDS):
+            while len(here.front):
+                await asyncio.sleep(0.01)
+        assert here.traffic.timed_out == {"head": 1}
+        writer.close()
+
+
+async def test_what_follows_a_known_request_is_not_swallowed(catalog: Keys) -> None:
+    """A field that would not count within a request is no request behind one."""
+    async with site(catalog) as here:
+        for _ in range(2):
+            reply = await here.say(GET + b"Via: x\r\n", half_close=True)
+            assert statuses(reply) == [200]
+        reader, writer = await here.connect()
+        writer.write(GET + b"Via: x\r\n")
+        assert statuses(await read_reply(reader)) == [200]
+        writer.write(b"\r\n")
+        assert statuses(await reader.read()) == [400]
+        writer.close()
+
+
+async def test_clients_that_vanish_amid_a_head(catalog: Keys) -> None:
+    """Connections that are reset as their deadline comes cost the others nothing."""
+    async with site(catalog, head_timeout=0.1) as here:
+        for _ in range(3):
+            crowd = [socket.create_connection(("127.0.0.1", here.port)) for _ in range(200)]
+            for one in crowd:
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                one.sendall(BEGUN)
+            async with asyncio.timeout(HANG_SECONDS):
+                while not here.traffic.timed_out:
+                    await asyncio.sleep(0)
+            for one in crowd:
+                one.close()
+            assert statuses(await here.say(LAST)) == [200]
+            here.traffic.timed_out.clear()

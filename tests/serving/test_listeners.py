@@ -1,6 +1,7 @@
 """Where the program listens: unix sockets, descriptors that were handed down, shared ports."""
 
 import asyncio
+import signal
 import socket
 import stat
 import sys
@@ -160,3 +161,39 @@ async def test_burst_of_connections(keys: Path) -> None:
     async with serving(keys) as server:
         replies = await asyncio.gather(*[ask(server.port) for _ in range(500)])
         assert all(statuses(reply) == [200] for reply in replies)
+
+
+async def test_admin_port_in_use(keys: Path) -> None:
+    """The message names the flag that chooses the address."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        line = await failure(str(keys), "--admin-bind", f"127.0.0.1:{taken.getsockname()[1]}")
+    assert b"choose another with --admin-bind" in line
+
+
+async def test_unix_socket_whose_queue_is_full(keys: Path, tmp_path: Path) -> None:
+    """A socket that somebody listens at, and doesn't accept at, is taken."""
+    path = tmp_path / "a.sock"
+    with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as waiting:
+        busy.bind(str(path))
+        busy.listen(0)
+        waiting.connect(str(path))
+        assert b"(Address already in use)" in await failure(str(keys), "--bind", f"unix:{path}")
+
+
+async def test_descriptor_that_nobody_else_has(keys: Path) -> None:
+    """Connections that wait at a socket whose parent has gone are answered at the end, and none is let in after it."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    async with serving(keys, "--bind", f"fd:{listener.fileno()}", pass_fds=[listener.fileno()]) as server:
+        await server.log("listening")
+        listener.close()
+        server.process.send_signal(signal.SIGSTOP)
+        waiting = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
+        for _, writer in waiting:
+            writer.write(_LAST)
+        server.process.terminate()
+        server.process.send_signal(signal.SIGCONT)
+        for reader, writer in waiting:
+            assert statuses(await reader.read()) == [200]
+            writer.close()
+        assert await server.end() == 0

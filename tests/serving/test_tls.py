@@ -1,12 +1,15 @@
 """TLS on the public listener: handshakes, their deadline, and certificates that change."""
 
 import asyncio
+import os
+import signal
 import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import aiohttp
 import pytest
 from cryptography import x509
 from sites import GET, read_reply, statuses
@@ -199,3 +202,64 @@ async def test_bad_pair_at_start(tmp_path: Path, wrong: str) -> None:
     assert stderr.splitlines()[-1].startswith(b"jwks-server: ")
     assert stderr.endswith(b"[tls-invalid]\n")
     assert b"Traceback" not in stderr
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+async def test_evicted_handshakes_leave_nothing(tmp_path: Path, loop: str) -> None:
+    """Silent clients beyond the ceiling are cut, the newest is served, and in the end none is left."""
+    async with (
+        secured(tmp_path, "--max-connections", "5", "--loop", loop) as (server, _),
+        asyncio.timeout(HANG_SECONDS),
+    ):
+        silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(8)]
+        await shown(server)
+        for one in silent:
+            one.close()
+        url = f"http://127.0.0.1:{server.admin}/metrics"
+        async with aiohttp.ClientSession() as session:
+            while True:
+                async with session.get(url) as reply:
+                    text = await reply.text()
+                if "jwks_server_connections_open 0.0" in text:
+                    break
+        assert "jwks_server_connections_evicted_total 4.0" in text
+
+
+async def test_handshake_in_progress_at_the_end(tmp_path: Path) -> None:
+    """A client amid its handshake when SIGTERM comes gets its answer."""
+    async with secured(tmp_path) as (server, _), asyncio.timeout(HANG_SECONDS):
+        into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        channel = context().wrap_bio(into, out)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        with suppress(ssl.SSLWantReadError):
+            channel.do_handshake()
+        writer.write(out.read())
+        into.write(await reader.read(1 << 16))
+        server.process.terminate()
+        await server.log("stopping")
+        await asyncio.sleep(1.2)  # longer than the last call
+        channel.do_handshake()
+        channel.write(GET)
+        writer.write(out.read())
+        plain = b""
+        while b"]}" not in plain:
+            into.write(await reader.read(1 << 16))
+            with suppress(ssl.SSLWantReadError):
+                plain += channel.read(1 << 16)
+        assert statuses(plain) == [200]
+        writer.close()
+        assert await server.end() == 0
+
+
+async def test_files_that_are_none(tmp_path: Path) -> None:
+    """A FIFO in the place of a key holds up neither the keys nor the next good pair."""
+    async with secured(tmp_path) as (server, files), asyncio.timeout(HANG_SECONDS):
+        (files / "tls.key").unlink()
+        os.mkfifo(files / "tls.key")
+        server.process.send_signal(signal.SIGHUP)
+        await server.log("tls-failed", code="tls-invalid")
+        (tmp_path / "keys" / "b.pem").write_bytes(public_pem(key("P-256")))
+        await server.log("key-published", file="b.pem")
+        new = install(files, 3)
+        await server.log("tls-reloaded")
+        assert x509.load_der_x509_certificate(await shown(server)) == new
