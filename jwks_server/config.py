@@ -8,6 +8,7 @@ from typing import Literal
 
 from jwks_server.address import AnyAddress
 from jwks_server.errors import ConfigError
+from jwks_server.keys.discovery import OAUTH, OPENID
 from jwks_server.keys.policy import Policy
 
 Loop = Literal["uvloop", "asyncio"]
@@ -175,6 +176,8 @@ class Settings:
     def __post_init__(self) -> None:
         if not _PATH.fullmatch(self.path) or {".", ".."} & set(self.path.split("/")):
             raise ConfigError(f"--path {self.path} is not an absolute path of letters, digits and . _ ~ -; mend it.")
+        if self.path.endswith((OPENID, OAUTH)) or f"{OAUTH}/" in self.path:
+            raise ConfigError(f"--path {self.path} is where discovery documents are; choose another.")
         if not _MEDIA_TYPE.fullmatch(self.media_type):
             raise ConfigError(f"--media-type {self.media_type} is no media type; write, for example, application/json.")
         if unusable := [one for one in self.patterns if not one or "/" in one or one.startswith(".")]:

@@ -36,6 +36,8 @@ GOOD: dict[str, Any] = {
         ("path", "/%20"),
         ("path", "/a?b"),
         ("path", "/../a"),
+        ("path", "/.well-known/openid-configuration"),
+        ("path", "/.well-known/oauth-authorization-server/a"),
         ("media_type", "json"),
         ("media_type", "application/json\r\nX: y"),
         ("patterns", ("a/*.pem",)),

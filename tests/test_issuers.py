@@ -235,6 +235,24 @@ async def test_restart(tmp_path: Path) -> None:
         assert again == first
 
 
+@pytest.mark.parametrize("emptied", ["/", "/acme"])
+async def test_restart_with_an_emptied_folder(tmp_path: Path, emptied: str) -> None:
+    """Keys that are retiring stay published over a restart, though nothing is left in their folder."""
+    keys, state = tmp_path / "keys", tmp_path / "state.json"
+    for name, number in (("", 0), ("acme", 1), ("beta", 2)):
+        (keys / name).mkdir(parents=True, exist_ok=True)
+        (keys / name / "a.pem").write_bytes(PEMS[number])
+    flags = ("--state", str(state), "--retain", "3600")
+    path = emptied.rstrip("/") + PATH
+    async with serving(keys, *flags) as server:
+        (keys / emptied.strip("/") / "a.pem").unlink()
+        await server.log("key-retiring")
+        before = await get(server, path)
+    for _ in range(2):
+        async with serving(keys, *flags) as server:
+            assert await get(server, path) == before
+
+
 async def test_kernel_without_watches(tmp_path: Path) -> None:
     """Where the kernel has too few watches for every folder that is said once, and the rescan goes on."""
     for number in range(30):

@@ -21,17 +21,27 @@ _DEFAULT_GRANTS = ("authorization_code", "implicit")
 # RFC 8414 section 2: https, without query and fragment. To this machine itself nothing can be read on the way, so
 # http will do there, for those who try things out.
 _URL = re.compile(
-    r"""(?: https:// (?: [A-Za-z0-9] (?:[A-Za-z0-9.-]*[A-Za-z0-9])? | \[[0-9A-Fa-f:.]+\] )
-          | http:// (?: localhost | 127(?:\.[0-9]{1,3}){3} | \[::1\] ) )
-        (?: :[0-9]{1,5} )?
+    r"""(?: https:// (?: [A-Za-z0-9-]+ (?: \. [A-Za-z0-9-]+ )* | \[[0-9A-Fa-f:.]+\] )
+          | http:// (?: localhost | 127(?:\.(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3} | \[::1\] ) )
+        (?: :(?P<port>[0-9]{1,5}) )?
         (?: / (?! \.{1,2}(?:/|\Z) ) (?: [A-Za-z0-9._~!$&'()*+,;=:@-] | %[0-9A-Fa-f]{2} )+ )* /?
     """,
     re.VERBOSE,
 )
 
 
+_MAX_PORT = 65535
+_ENCODED_DOT = re.compile("%2e", re.IGNORECASE)
+_ENDPOINT = re.compile(r"https?://[^\s/?#]+(?:[/?][^\s#]*)?")
+# What every JSON reader keeps exactly (RFC 7493 section 2.2), and how deep a member may be.
+_MAX_INTEGER = 2**53 - 1
+_MAX_DEPTH = 16
+
+
 def _issuer(value: object) -> str:
-    if not isinstance(value, str) or not _URL.fullmatch(value):
+    if not isinstance(value, str) or not (found := _URL.fullmatch(value)):
+        raise ValueError
+    if int(found["port"] or 0) > _MAX_PORT or _ENCODED_DOT.search(value):
         raise ValueError
     return value
 
@@ -74,29 +84,35 @@ def read(entry: object, issuer: str | None, text: str) -> Mapping[str, object]:
 
 
 def _fault(name: str, value: object) -> str | None:
-    if name in _DERIVED:
+    if name in (*_DERIVED, "signed_metadata"):  # the latter would override what is derived
         return "can't be set here: it follows from issuer and from the published keys"
-    if not _is_json(value):
-        return "has a value that JSON can't hold; write dates as strings, and no inf or nan"
+    if not _is_json(value, _MAX_DEPTH):
+        return "has a value that JSON can't hold; write dates as strings, no inf or nan, and integers up to 2**53"
     if value == []:
         return "is empty; leave it out (RFC 8414 section 3.2)"
-    if name in _ENDPOINTS and not isinstance(value, str):
-        return "is not a URL"
-    if name in (*_LISTS, _GRANTS) and not (isinstance(value, list) and all(isinstance(one, str) for one in value)):
+    if name in _ENDPOINTS and not (isinstance(value, str) and _ENDPOINT.fullmatch(value)):
+        return "is not an http or https URL"
+    if name in (*_LISTS, _GRANTS) and not (
+        isinstance(value, list) and all(one and isinstance(one, str) for one in value)
+    ):
         return "is not a list of strings"
     return None
 
 
-def _is_json(value: object) -> bool:
+def _is_json(value: object, depth: int) -> bool:
     match value:
+        case dict() | list() if depth == 0:
+            return False
         case dict():
-            return all(map(_is_json, value.values()))
+            return all(_is_json(one, depth - 1) for one in value.values())
         case list():
-            return all(map(_is_json, value))
+            return all(_is_json(one, depth - 1) for one in value)
         case float():
             return math.isfinite(value)
+        case int():  # bool is one
+            return abs(value) <= _MAX_INTEGER
         case _:
-            return isinstance(value, str | int)  # bool is an int
+            return isinstance(value, str)
 
 
 def _required(entry: Mapping[str, list[str]]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """What the operator decides about a key set: flags for the defaults, ``jwks.toml`` for the rest."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,12 @@ from jwks_server.keys.kinds import ED_ALGS, ENC_ALGS, OPTIONAL_KINDS, RSA_ALGS, 
 from jwks_server.keys.table import FILE_NAME, Member, Table
 
 _YEAR_SECONDS = 366 * 86400
+_LAST_INSTANT = 253370764800  # the year 9999, in seconds since the epoch; a later one can't be written in RFC 3339
+# The parser's time and memory grow with the square of a dotted key's parts.
+_MAX_PARTS = 32
+_DEEP = re.compile(
+    r"""(?:(?<![\w-])[\w-]++|"[^"\n]*"|'[^'\n]*')(?:[ \t]*\.[ \t]*(?:[\w-]++|"[^"\n]*"|'[^'\n]*')){32}"""
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +94,15 @@ def parse(text: bytes, defaults: Policy) -> Policy:
         PolicyInvalid: The message names the line and the key.
     """
     try:
-        document = tomllib.loads(text.decode("utf-8-sig"))
+        if _DEEP.search(said := text.decode("utf-8-sig")):
+            raise PolicyInvalid(f"{FILE_NAME} has a key of more than {_MAX_PARTS} parts; write fewer dots.")
+        document = tomllib.loads(said)
     except UnicodeDecodeError as exc:
         raise PolicyInvalid(f"{FILE_NAME} is not UTF-8; save it as UTF-8.") from exc
-    except (tomllib.TOMLDecodeError, RecursionError) as exc:
+    except (ValueError, RecursionError) as exc:
         fault = str(exc).replace("at end of document", f"at line {len(text.splitlines())}, its end")
         raise PolicyInvalid(f"{FILE_NAME} is not TOML: {fault}; mend it.") from exc
-    table = Table(text.decode("utf-8-sig"), ())
+    table = Table(said, ())
     files, further = document.pop("keys", {}), document.pop("metadata", {})
     if not isinstance(files, dict):
         raise table.error("keys", 'is not a table; write [keys."FILE"]')
@@ -139,7 +148,7 @@ def _texts(value: object) -> tuple[str, ...]:
 
 
 def _instant(value: object) -> float:
-    if not isinstance(value, datetime) or value.tzinfo is None:
+    if not isinstance(value, datetime) or value.tzinfo is None or not 0 <= value.timestamp() <= _LAST_INSTANT:
         raise ValueError
     return value.timestamp()
 

@@ -80,6 +80,7 @@ class Issuer(Generic[R]):
         self._render = render
         self._timing = timing
         self._remembered = remembered
+        self._retains = defaults.retain > 0 and remembered is not None
         self._wrong: Mapping[str, JwksError] = {}
         self._held: Mapping[str, Held[KeyFile]] = {}
         self._files: Mapping[str, KeyFile] | None = None
@@ -112,7 +113,7 @@ class Issuer(Generic[R]):
         self._settles_at = None  # what is waited for shows only in the next look
         if isinstance(seen, Scan):
             changed = seen.there and self._take(seen, now)
-            if self._is_gone(seen, now, waits=bool(served) or alone):
+            if self._is_gone(seen, now, waits=bool(served) or alone or self._retains):
                 return self._end(served)
         elif seen:
             self._wrong = {seen.code: seen}

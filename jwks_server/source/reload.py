@@ -201,7 +201,8 @@ class Reloader(Generic[R]):
         alone = path == ROOT and not self._issuers.keys() - {ROOT}
         issuer = self._issuers.get(path)
         if issuer is None:
-            if isinstance(seen, Scan) and seen.empty and not alone:
+            retained = self._defaults.retain > 0 and self._remembered.knows(path)
+            if isinstance(seen, Scan) and seen.empty and not alone and not (seen.there and retained):
                 return None
             remembered, folder = self._remembered.take(path), self._directory.folder(path)
             issuer = Issuer(path, folder, self._defaults, self._render, self._timing, remembered)

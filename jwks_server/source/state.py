@@ -118,11 +118,18 @@ class Remembered:
         self._before: dict[str, KeySet] | None = None
         self._now: Mapping[str, KeySet] | None = None
 
+    def knows(self, issuer: str) -> bool:
+        """Tell whether keys of an issuer are remembered."""
+        return bool(self._all().get(issuer))
+
     def take(self, issuer: str) -> KeySet | None:
         """Give what is remembered of an issuer, once."""
+        return self._all().pop(issuer, None)
+
+    def _all(self) -> dict[str, KeySet]:
         if self._before is None:
             self._before = self._load()
-        return self._before.pop(issuer, None)
+        return self._before
 
     def drop(self) -> None:
         """Forget what has not been asked for."""

@@ -57,6 +57,10 @@ def test_issuer(url: str) -> None:
         "https://id.example.com/%",
         "https://id.example.com/a\\n",
         "https://id.example.com:port",
+        "https://id.example.com:99999",
+        "https://id..example.com",
+        "https://id.example.com/%2E%2e/x",
+        "http://127.999.0.1",
         "ftp://id.example.com",
     ],
 )
@@ -109,7 +113,24 @@ def test_members_are_kept() -> None:
         ("issuer = 'https://a.example'\n[metadata]\nx = []", "line 3: metadata.x is empty"),
         (
             "issuer = 'https://a.example'\n[metadata]\ntoken_endpoint = 1",
-            "line 3: metadata.token_endpoint is not a URL",
+            "line 3: metadata.token_endpoint is not an http or https URL",
+        ),
+        (
+            "issuer = 'https://a.example'\n[metadata]\nauthorization_endpoint = 'javascript:alert(1)'",
+            "line 3: metadata.authorization_endpoint is not an http or https URL",
+        ),
+        (
+            "issuer = 'https://a.example'\n[metadata]\nsigned_metadata = 'eyJ'",
+            "line 3: metadata.signed_metadata can't be set here",
+        ),
+        (f"issuer = 'https://a.example'\n[metadata]\nx = {2**53}", "line 3: metadata.x has a value that JSON can't"),
+        (
+            f"issuer = 'https://a.example'\n[metadata]\nx = {'[' * 17}{']' * 17}",
+            "line 3: metadata.x has a value that JSON can't",
+        ),
+        (
+            "issuer = 'https://a.example'\n[metadata]\nresponse_types_supported = ['']",
+            "line 3: metadata.response_types_supported is not a list of strings",
         ),
         (
             "issuer = 'https://a.example'\n[metadata]\ngrant_types_supported = 'implicit'",

@@ -97,6 +97,12 @@ def test_byte_order_mark_and_crlf() -> None:
         ("[keys.a]\nnot_before = 5", "line 2: keys.a.not_before is unknown; known are alg"),
         ("max_age = 5\nmax_age = 6", "is not TOML: .*at line 2"),
         ("max_age =", "is not TOML: .*line 1"),
+        ("max_age = " + "1" * 5000, "is not TOML"),
+        ("x = " + "[" * 5000, "is not TOML"),
+        ("[keys.a]\nremove_at = 9999-12-31T23:59:59-12:00", "line 2: keys.a.remove_at is not a date and time"),
+        ("[keys.a]\npublish_at = 0001-01-01T00:00:00+12:00", "line 2: keys.a.publish_at is not a date and time"),
+        ("x" + ".a" * 30000 + " = 1", "a key of more than 32 parts"),
+        ("x = {a" + ".a" * 30000 + " = 1}", "a key of more than 32 parts"),
     ],
 )
 def test_faults_name_line_and_key(text: str, message: str) -> None:
