@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import aiohttp.http_parser
 import structlog
@@ -30,6 +31,7 @@ from jwks_server.source.reload import Reloader
 from jwks_server.source.state import StateFile
 from jwks_server.source.triggers import Trigger, Triggers
 from jwks_server.source.watch import watch
+from jwks_server.telemetry import Seldom
 from jwks_server.threads import in_thread
 
 _FIRST_LOAD_SECONDS = 5.0
@@ -38,6 +40,7 @@ _ADMIN_CONNECTIONS = 32
 _ADMIN_GRACE_SECONDS = 1.0
 
 _log = structlog.get_logger(__name__)
+_seldom = Seldom(_log)
 
 
 def run(settings: Settings) -> None:
@@ -60,6 +63,7 @@ def run(settings: Settings) -> None:
 
 async def serve(settings: Settings) -> None:
     """As ``run``, in a running event loop."""
+    asyncio.get_running_loop().set_exception_handler(_report_faults)
     stop, triggers = asyncio.Event(), Triggers()
     _handle_signals(stop, triggers)
     how = settings.listening
@@ -136,6 +140,13 @@ def _reloader(
     return Reloader(
         directory, settings.policy, catalog, render, timing=settings.timing, state=state, reloads=reloads, done=reloaded
     )
+
+
+def _report_faults(loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
+    """Log what went wrong in a callback, now and then: a client could make it go wrong again and again."""
+    del loop
+    exc = context.get("exception")
+    _seldom.error("callback-failed", message=context["message"], reason=type(exc).__name__, exc_info=exc)
 
 
 def _handle_signals(stop: asyncio.Event, triggers: Triggers) -> None:

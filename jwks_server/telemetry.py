@@ -102,6 +102,10 @@ class Seldom:
         """Log what someone should look at."""
         self._say(self._log.warning, event, fields)
 
+    def error(self, event: str, **fields: object) -> None:
+        """Log what is wrong."""
+        self._say(self._log.error, event, fields)
+
     def _say(self, log: Callable[..., None], event: str, fields: Mapping[str, object]) -> None:
         now = time.monotonic()
         if now < self._next.get(event, now):

@@ -100,8 +100,11 @@ def ends_connection(head: bytes, max_fields: int) -> bool:
         raise HeadTooLarge(f"A request has at most {max_fields} header fields here; send fewer.")
     if not _WELL_FORMED.fullmatch(head):
         raise _malformed(head)
+    method, target, _ = head.split(b" ", 2)
+    if not target.startswith(b"/") and target != b"*" and b"://" not in target and method != b"CONNECT":
+        raise BadRequest("The target of a request begins with a slash (RFC 9112 section 3.2).", "request-line")
     old = head[head.index(b"\r\n") - 1] == ord("0")
-    hosts, lengths, codings, last = [], [], [], head.startswith(b"CONNECT ")
+    hosts, lengths, codings, last = [], [], [], method == b"CONNECT"
     for name, value in _NOTED.findall(head):
         match name.lower():
             case b"host":
