@@ -8,7 +8,7 @@ from typing import Literal
 
 from jwks_server.address import AnyAddress
 from jwks_server.errors import ConfigError
-from jwks_server.keys.discovery import OAUTH, OPENID
+from jwks_server.keys.metadata import OAUTH, OPENID
 from jwks_server.keys.policy import Policy
 
 Loop = Literal["uvloop", "asyncio"]

@@ -5,9 +5,6 @@ import json
 from jwks_server.keys.keyset import KeySet
 from jwks_server.keys.metadata import ALGORITHMS
 
-OPENID = "/.well-known/openid-configuration"
-OAUTH = "/.well-known/oauth-authorization-server"
-
 
 def document(keyset: KeySet, path: str) -> bytes | None:
     """Write the metadata document; one serves both standards, since their members are in one registry.

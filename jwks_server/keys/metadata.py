@@ -8,6 +8,10 @@ from types import MappingProxyType
 from jwks_server.errors import PolicyInvalid
 from jwks_server.keys.table import Member, Table
 
+# Where the documents are (OpenID Connect Discovery 1.0 section 4, RFC 8414 section 3).
+OPENID = "/.well-known/openid-configuration"
+OAUTH = "/.well-known/oauth-authorization-server"
+
 # They follow from the issuer and from the published keys, so that they can't contradict them.
 ALGORITHMS = "id_token_signing_alg_values_supported"
 _DERIVED = ("issuer", "jwks_uri", ALGORITHMS)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from jwks_server.catalog import ROOT
-from jwks_server.keys import discovery
+from jwks_server.keys import discovery, metadata
 from jwks_server.keys.keyset import KeySet
 from jwks_server.serving.representation import Representation, render
 
@@ -38,5 +38,5 @@ def pages(  # noqa: PLR0913 - the set, where it is served, and how
     prefix = "" if issuer == ROOT else issuer
     bodies = {prefix + path: (keyset.body, media_type)}
     if document := discovery.document(keyset, path):
-        bodies |= dict.fromkeys((prefix + discovery.OPENID, discovery.OAUTH + prefix), (document, _JSON))
+        bodies |= dict.fromkeys((prefix + metadata.OPENID, metadata.OAUTH + prefix), (document, _JSON))
     return {at: render(body, max_age, kind, before.get(at)) for at, (body, kind) in bodies.items()}
