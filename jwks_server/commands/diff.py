@@ -105,12 +105,12 @@ def _members(kid: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> It
 def _print(report: Mapping[str, Any]) -> None:
     differences: Sequence[Difference] = report["differences"]
     if not differences:
-        click.echo(f"{report['url']}: no difference{'' if report['same_bytes'] else ', though in other bytes'}.")
+        output.line(f"{report['url']}: no difference{'' if report['same_bytes'] else ', though in other bytes'}.")
         return
     age = "no Age" if report["age"] is None else f"Age {report['age']} s"
-    click.echo(f"{report['url']}: {age}, max-age {report['max_age']} s, ETag {report['etag']['url']}")
+    output.line(f"{report['url']}: {age}, max-age {report['max_age']} s, ETag {report['etag']['url']}")
     if report["stale"]:
-        click.echo(f"A cache answered; the directory's ETag is {report['etag']['directory']}.")
+        output.line(f"A cache answered; the directory's ETag is {report['etag']['directory']}.")
     output.table(("WHAT", "KID", "MEMBER", "DIRECTORY", "URL"), [_row(difference) for difference in differences])
 
 

@@ -156,3 +156,11 @@ def test_nothing_to_compare(tmp_path: Path, keys: Path) -> None:
         path.unlink()
     done = run("diff", keys, "http://127.0.0.1:1/")
     assert (done.returncode, "[no-keys]" in done.stderr) == (1, True)
+
+
+async def test_an_answer_can_not_steer_the_terminal(keys: Path) -> None:
+    """What the URL says is escaped before it is shown."""
+    async with answering(b'{"keys": []}', ETag='"\x9b31m\xe9"') as url:
+        done = await asyncio.to_thread(run, "diff", keys, url, PYTHONIOENCODING="utf-8:strict")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "\x9b" not in done.stdout
