@@ -120,7 +120,8 @@ def removed_at(verdict: Verdict, policy: Policy) -> float | None:
     Returns:
         Seconds since the epoch.
     """
-    return policy.of(verdict.file).remove_at if policy.revoked.isdisjoint(verdict.kids) else None
+    revoked = not policy.revoked.isdisjoint({*verdict.kids, *verdict.thumbprints})
+    return None if revoked else policy.of(verdict.file).remove_at
 
 
 def single(path: Path, settings: Settings) -> KeySet:
