@@ -10,7 +10,7 @@ from jwks_server.serving.representation import Representation, render
 
 _JSON = "application/json"
 _OPENID = "/.well-known/openid-configuration"
-_OAUTH = "/.well-known/oauth-authorization-server"
+OAUTH = "/.well-known/oauth-authorization-server"
 _NONE: Mapping[str, Representation] = MappingProxyType({})
 
 
@@ -40,5 +40,5 @@ def pages(  # noqa: PLR0913 - the set, where it is served, and how
     prefix = "" if issuer == ROOT else issuer
     bodies = {prefix + path: (keyset.body, media_type)}
     if document := discovery.document(keyset, path):
-        bodies |= dict.fromkeys((prefix + _OPENID, _OAUTH + prefix), (document, _JSON))
+        bodies |= dict.fromkeys((prefix + _OPENID, OAUTH + prefix), (document, _JSON))
     return {at: render(body, max_age, kind, before.get(at)) for at, (body, kind) in bodies.items()}
