@@ -14,6 +14,8 @@ from jwks_server.serving.representation import Representation
 
 MANIFEST = "manifest.json"
 HEADERS = "_headers"
+# What file systems have room for.
+_NAME_BYTES = 255
 _SUFFIXES = {"identity": "", "gzip": ".gz", "br": ".br"}
 
 
@@ -72,7 +74,7 @@ def draft(name: str) -> str:
 
 
 def check_names(files: Iterable[File]) -> None:
-    """Make sure that no name is that of another file, or of a folder that another needs.
+    """Make sure that no name is too long, that of another file, or of a folder that another needs.
 
     Raises:
         OutputUnusable: One is.
@@ -85,6 +87,8 @@ def check_names(files: Iterable[File]) -> None:
             if name in holders:
                 raise _collision(name, holders[name], file)
             holders[name] = f"{file.url_path} ({file.coding})"
+        if max(map(len, PurePosixPath(draft(file.name)).parts)) > _NAME_BYTES:
+            raise OutputUnusable(f"The file {file.name} would have too long a name; rename the folder.")
     for file in files:
         for folder in map(str, PurePosixPath(file.name).parents):
             if folder in holders:

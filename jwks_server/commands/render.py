@@ -134,9 +134,8 @@ def _check_place(out: Path, name: str, ours: Collection[str], outdated: Collecti
 
     Raises:
         OutputUnusable: Something else is there.
-        OSError: The place can't be looked at, or the name is too long.
+        OSError: The place can't be looked at.
     """
-    _mode(out / draft(name))
     mode = _mode(out / name)
     if stat.S_ISDIR(mode):
         gone = {*outdated, *(folder for one in outdated for folder in _folders(one))}

@@ -141,6 +141,9 @@ def test_nothing_to_publish(tmp_path: Path, keys: Path) -> None:
     done = run("render", keys, "--out", out)
     assert (done.returncode, "[no-keys]" in done.stderr) == (1, True)
     assert (out / JWKS).read_bytes() == before
+    document = json.loads(run("render", keys, "--out", out, "--json").stdout)
+    assert {file["file"] for file in document["files"]} == {JWKS + suffix for suffix in SUFFIXES.values()}
+    assert document["faults"]["/"]["code"] == "no-keys"
 
 
 @pytest.mark.parametrize("out", [".", "public", ".."])
