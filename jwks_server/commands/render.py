@@ -50,10 +50,10 @@ def command(*, settings: Settings, out: Path, as_json: bool) -> None:
     last = _last(out)
     files: Sequence[File] = last.files
     if found.entries:
-        kept = (file for file in last.files if file.issuer in found.faults and (out / file.name).is_file())
-        files = [*layout(found.entries), *kept]
-        check_names(files)
         try:
+            kept = (file for file in last.files if file.issuer in found.faults and (out / file.name).is_file())
+            files = [*layout(found.entries), *kept]
+            check_names(files)
             _update(out, files, last)
         except OSError as exc:
             raise OutputUnusable(f"{exc.filename or out} can't be written: {exc.strerror}; mend the folder.") from exc
@@ -79,7 +79,8 @@ def _keep_apart(directory: Path, out: Path) -> None:
 
 def _places(folder: Path) -> set[Path]:
     """List where a folder is, and where the links in it and in its folders lead."""
-    links = (path for pattern in ("*", "*/*") for path in folder.glob(pattern) if path.is_symlink())
+    inside = (path for pattern in ("*", "*/*") for path in folder.glob(pattern))
+    links = (path for path in inside if os.path.islink(path))  # noqa: PTH114 - what can't be looked at is none
     return {Path(os.path.realpath(path)) for path in (folder, *links)}
 
 
