@@ -226,12 +226,20 @@ def test_issuers_with_discovery_come_and_go(tmp_path: Path, keys: Path) -> None:
 
 
 async def test_nginx_maps_the_document_at_a_folders_path(tmp_path: Path, keys: Path) -> None:
-    """With the one line that README.md gives, nginx serves every page, whatever issuers there are."""
+    """With the lines that README.md gives, nginx serves every page, coded too, whatever issuers there are."""
     discoverable(keys)
     discoverable(keys / "acme")
     out = tmp_path / "out"
     await asyncio.to_thread(run, "render", keys, "--out", out)
-    async with nginx(out, f"location = /{OAUTH} {{ try_files /{OAUTH}.json =404; }}") as port:
+    lines = f"""
+        default_type application/json;
+        gzip_static on;
+        location = /{OAUTH} {{ try_files /{OAUTH}.json =404; }}
+    """
+    async with nginx(out, lines) as port, aiohttp.ClientSession() as client:
+        for path in (OAUTH, f"{OAUTH}/acme", "acme/.well-known/openid-configuration"):
+            async with client.get(f"http://127.0.0.1:{port}/{path}", headers={"Accept-Encoding": "gzip"}) as reply:
+                assert (reply.content_type, reply.headers["Content-Encoding"]) == ("application/json", "gzip")
         done = await asyncio.to_thread(run, "diff", keys, f"http://127.0.0.1:{port}", "--json")
     pages = json.loads(done.stdout)["pages"]
     assert (done.returncode, len(pages), {page["same_bytes"] for page in pages}) == (0, 6, {True})
