@@ -7,7 +7,7 @@
     |-- TaskDied                   a background task ended; exit code 1
     |-- TlsInvalid                 the certificate or its key; exit code 1 at start, later the last good pair stays
     |-- StateDamaged, StateUnusable    the state file; serving goes on without what it would remember
-    |-- OutputUnusable             render's folder; exit code 2
+    |-- OutputUnusable             render's folder, or standard output; exit code 2
     |-- FetchFailed                a URL doesn't give a JWK Set; exit code 2
     |-- WaitTimeout                what was waited for isn't so; exit code 1
     |-- TokenMalformed, TokenAlgUnsupported    no answer about a token; exit code 2
@@ -108,7 +108,7 @@ class StateUnusable(JwksError):
 
 
 class OutputUnusable(JwksError):
-    """The folder that ``render`` writes to can't be written, or is no place for public files."""
+    """The folder that ``render`` writes to, or standard output, can't be written, or is no place for it."""
 
     code = "output-unusable"
     exit_code = 2

@@ -94,19 +94,21 @@ def _look(  # noqa: PLR0913, PLR0917 - what an issuer is made of
     return Look(keyset, entry, findings=findings, remembered=remembered)
 
 
-def published(settings: Settings) -> Mapping[str, Entry[Representation]]:
-    """As ``look``, where only what would be published counts.
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What would be published, and why what else is there would not; both by issuer path."""
 
-    Raises:
-        SourceError: An issuer would have nothing to publish; also what ``look`` raises.
-    """
-    entries = {}
-    for issuer, seen in look(settings).items():
-        if seen.fault:
-            raise seen.fault
-        if seen.entry:
-            entries[issuer] = seen.entry
-    return entries
+    entries: Mapping[str, Entry[Representation]]
+    faults: Mapping[str, SourceError]
+
+
+def published(settings: Settings) -> Published:
+    """As ``look``, where only what would be published counts."""
+    looks = look(settings)
+    return Published(
+        {issuer: seen.entry for issuer, seen in looks.items() if seen.entry},
+        {issuer: seen.fault for issuer, seen in looks.items() if seen.fault},
+    )
 
 
 def set_path(issuer: str, settings: Settings) -> str:
@@ -120,7 +122,8 @@ def removed_at(verdict: Verdict, policy: Policy) -> float | None:
     Returns:
         Seconds since the epoch.
     """
-    return policy.of(verdict.file).remove_at if policy.revoked.isdisjoint(verdict.kids) else None
+    revoked = not policy.revoked.isdisjoint({*verdict.kids, *verdict.thumbprints})
+    return None if revoked else policy.of(verdict.file).remove_at
 
 
 def single(path: Path, settings: Settings) -> KeySet:

@@ -26,14 +26,14 @@ http {{
     fastcgi_temp_path {home}/fastcgi;
     uwsgi_temp_path {home}/uwsgi;
     scgi_temp_path {home}/scgi;
-    server {{ listen 127.0.0.1:{port}; root {root}; }}
+    server {{ listen 127.0.0.1:{port}; root {root}; {more} }}
 }}
 """
 
 
 @asynccontextmanager
-async def nginx(root: Path) -> AsyncIterator[int]:
-    """Serve a folder on a free port, which is given; skip the test where there is no nginx."""
+async def nginx(root: Path, more: str = "") -> AsyncIterator[int]:
+    """Serve a folder on a free port, which is given, with more lines of configuration; skip where there is no nginx."""
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if program is None:
         pytest.skip("needs Debian's package nginx-light")
@@ -42,7 +42,9 @@ async def nginx(root: Path) -> AsyncIterator[int]:
         port = free.getsockname()[1]
         free.close()
         configuration = Path(home) / "nginx.conf"
-        configuration.write_text(_CONFIGURATION.format(home=home, port=port, root=root, user=getpass.getuser()))
+        configuration.write_text(
+            _CONFIGURATION.format(home=home, port=port, root=root, more=more, user=getpass.getuser())
+        )
         process = await asyncio.create_subprocess_exec(program, "-c", str(configuration), "-e", "stderr")
         try:
             async with asyncio.timeout(HANG_SECONDS):

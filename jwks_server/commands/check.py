@@ -38,15 +38,15 @@ def command(*, settings: Settings, as_json: bool) -> None:
         output.table(("FILE", "VERDICT", "KID", ""), rows)
         for issuer, look in looks.items():
             for finding in look.findings:
-                click.echo(f"{_place(issuer, finding.subject)}: {finding.reason} [{finding.code}]")
+                output.line(f"{_place(issuer, finding.subject)}: {finding.reason} [{finding.code}]")
             if look.fault:
-                click.echo(f"{issuer}: {look.fault.message} [{look.fault.code}]")
+                output.line(f"{issuer}: {look.fault.message} [{look.fault.code}]")
     refused = any(file["verdict"] == "refused" for files in judged.values() for file in files)
     sys.exit(1 if refused or any(look.fault for look in looks.values()) else 0)
 
 
 def _document(files: list[dict[str, str]], look: offline.Look) -> dict[str, Any]:
-    fault = {"code": look.fault.code, "reason": look.fault.message} if look.fault else None
+    fault = output.described(look.fault) if look.fault else None
     return {"files": files, "warnings": [asdict(finding) for finding in look.findings], "fault": fault}
 
 

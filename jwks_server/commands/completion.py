@@ -3,6 +3,8 @@
 import click
 from click.shell_completion import get_completion_class
 
+from jwks_server.commands import output
+
 _EPILOG = """For example, in ~/.bashrc: eval "$(jwks-server completion bash)" """
 
 
@@ -13,4 +15,4 @@ def command(context: click.Context, *, shell: str) -> None:
     """Print the script that completes commands and options in SHELL."""
     made_for = get_completion_class(shell)
     if made_for is not None:
-        click.echo(made_for(context.find_root().command, {}, "jwks-server", "_JWKS_SERVER_COMPLETE").source())
+        output.write(made_for(context.find_root().command, {}, "jwks-server", "_JWKS_SERVER_COMPLETE").source())

@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from jwks_server import offline
-from jwks_server.catalog import Entry
 from jwks_server.commands import output
 from jwks_server.config import Settings
 from jwks_server.errors import ConfigError
@@ -18,8 +17,8 @@ from jwks_server.serving.representation import Representation
 
 _EPILOG = """A URL without a path stands for all that is served there. Retiring keys are known from --state only.
 
-Exit code 0: no difference. 1: a difference, or DIR publishes nothing. 2: DIR or URL can't be read, or the command is
-called wrongly."""
+Exit code 0: no difference. 1: a difference, or an issuer at fault, which is not compared. 2: DIR or URL can't be read,
+or the command is called wrongly."""
 _SHOWN = 40
 
 Difference = Mapping[str, Any]
@@ -32,29 +31,30 @@ Difference = Mapping[str, Any]
 @json_option
 def command(*, settings: Settings, url: str, as_json: bool) -> None:
     """Compare what URL serves with what DIR says."""
-    reports = [_report(page, client.get(at)) for at, page in _pages(url, offline.published(settings), settings)]
+    found = offline.published(settings)
+    output.faults(found.faults)
+    reports = [_report(page, client.get(at)) for at, page in _pages(url, found, settings)]
     if as_json:
-        output.document({"pages": reports})
+        faults = {issuer: output.described(fault) for issuer, fault in found.faults.items()}
+        output.document({"pages": reports, "faults": faults})
     else:
         for report in reports:
             _print(report)
-    sys.exit(1 if any(report["differences"] for report in reports) else 0)
+    sys.exit(1 if found.faults or any(report["differences"] for report in reports) else 0)
 
 
-def _pages(
-    url: str, entries: Mapping[str, Entry[Representation]], settings: Settings
-) -> Iterator[tuple[str, Representation]]:
+def _pages(url: str, found: offline.Published, settings: Settings) -> Iterator[tuple[str, Representation]]:
     """Find which page the URL stands for: all where it names no path, else that of its path, else the only set."""
-    pages = {path: page for entry in entries.values() for path, page in entry.pages.items()}
+    pages = {path: page for entry in found.entries.values() for path, page in entry.pages.items()}
     asked = client.parse_url(url)
     if asked.path == "/" and "/" not in pages:
         yield from ((str(asked.with_path(path)), page) for path, page in sorted(pages.items()))
     elif asked.path in pages:
         yield url, pages[asked.path]
-    elif len(entries) == 1:
-        (issuer,) = entries
+    elif len(found.entries) == 1 and not found.faults:
+        (issuer,) = found.entries
         yield url, pages[offline.set_path(issuer, settings)]
-    else:
+    elif found.entries and asked.path not in {offline.set_path(issuer, settings) for issuer in found.faults}:
         raise ConfigError(f"No issuer is served at the path of {url}; write one of {', '.join(sorted(pages))}.")
 
 
@@ -105,12 +105,12 @@ def _members(kid: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> It
 def _print(report: Mapping[str, Any]) -> None:
     differences: Sequence[Difference] = report["differences"]
     if not differences:
-        click.echo(f"{report['url']}: no difference{'' if report['same_bytes'] else ', though in other bytes'}.")
+        output.line(f"{report['url']}: no difference{'' if report['same_bytes'] else ', though in other bytes'}.")
         return
     age = "no Age" if report["age"] is None else f"Age {report['age']} s"
-    click.echo(f"{report['url']}: {age}, max-age {report['max_age']} s, ETag {report['etag']['url']}")
+    output.line(f"{report['url']}: {age}, max-age {report['max_age']} s, ETag {report['etag']['url']}")
     if report["stale"]:
-        click.echo(f"A cache answered; the directory's ETag is {report['etag']['directory']}.")
+        output.line(f"A cache answered; the directory's ETag is {report['etag']['directory']}.")
     output.table(("WHAT", "KID", "MEMBER", "DIRECTORY", "URL"), [_row(difference) for difference in differences])
 
 

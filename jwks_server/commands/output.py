@@ -1,23 +1,67 @@
 """What the commands print: tables for people, JSON for machines."""
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import Any
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TextIO
 
 import click
 
+from jwks_server.errors import JwksError, OutputUnusable
+
+# What a shell says of a command that SIGPIPE ended.
+_READER_LEFT = 141
+
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows in columns; what could steer a terminal is escaped, since any bytes may be in a file's name."""
+    """Print rows in columns."""
     lines = [head, *([printable(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    for one in lines:
+        line("  ".join(cell.ljust(width) for cell, width in zip(one, widths, strict=True)).rstrip())
+
+
+def line(text: str) -> None:
+    """Print a line; what could steer a terminal is escaped, since any bytes may be in a file's name or an answer."""
+    write(printable(text))
 
 
 def document(value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
     """Print JSON."""
-    click.echo(json.dumps(value, indent=2))
+    write(json.dumps(value, indent=2))
+
+
+def faults(found: Mapping[str, JwksError]) -> None:
+    """Tell on standard error what is wrong with which issuer."""
+    for issuer, error in found.items():
+        click.echo(f"jwks-server: {printable(f'{issuer}: {error.message}')} [{error.code}]", err=True)
+
+
+def described(error: JwksError) -> Mapping[str, str]:
+    """Write an error for a JSON document."""
+    return {"code": error.code, "reason": error.message}
+
+
+def write(text: str) -> None:
+    """Print text as it is; what the output's encoding doesn't have is escaped.
+
+    A reader that has left, as in ``| head``, ends the program silently with code 141.
+
+    Raises:
+        OutputUnusable: Standard output can't be written.
+    """
+    stdout: TextIO | None = sys.stdout  # None where it was closed before the program began
+    if stdout is None:
+        return
+    try:
+        click.echo(text.encode(stdout.encoding, "backslashreplace").decode(stdout.encoding))
+    except OSError as exc:
+        # Python tries the rest once more at its end, and would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
+        if isinstance(exc, BrokenPipeError):
+            sys.exit(_READER_LEFT)
+        raise OutputUnusable(f"Standard output can't be written: {exc.strerror}; send it elsewhere.") from exc
 
 
 def printable(text: str) -> str:

@@ -2,38 +2,39 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import stat
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
 
 import click
 
 from jwks_server import offline
 from jwks_server.commands import output
+from jwks_server.commands.layout import (
+    HEADERS,
+    MANIFEST,
+    File,
+    Manifest,
+    check_names,
+    draft,
+    headers,
+    layout,
+    manifest,
+    read_manifest,
+)
 from jwks_server.config import Settings
 from jwks_server.errors import ConfigError, OutputUnusable
 from jwks_server.options import directory_argument, json_option, key_options
-from jwks_server.serving.representation import Representation, Variant
 
-_MANIFEST = "manifest.json"
-_HEADERS = "_headers"
-_SUFFIXES = {"identity": "", "gzip": ".gz", "br": ".br"}
-_EPILOG = """Each page is written as it is, and as .gz and .br; manifest.json names every file with its headers,
-_headers says them as Netlify and Cloudflare Pages read them. Each file is replaced in one rename, manifest.json last;
-files that the last manifest names and this one doesn't are removed.
+_EPILOG = """Each page is written as it is, and as .gz and .br where they are smaller; manifest.json names every file
+with its headers, _headers says them as Netlify and Cloudflare Pages read them. Each file is replaced in one rename,
+manifest.json last; files that the last manifest names and this one doesn't are removed, and what no manifest names is
+never replaced. The files of an issuer that is at fault stay as they are.
 
-Exit code 0: written. 1: there is nothing to publish, and nothing was changed. 2: DIR can't be read, DIR2 can't be
-written, or the command is called wrongly."""
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file to write: where it is served, where it stands below the folder, and what is in it."""
-
-    url_path: str
-    name: str
-    variant: Variant
+Exit code 0: written. 1: an issuer is at fault, and the others were written; or there is nothing to publish, and nothing
+was changed. 2: DIR can't be read, DIR2 can't be written, or the command is called wrongly."""
 
 
 @click.command(name="render", epilog=_EPILOG)
@@ -43,80 +44,160 @@ class File:
 @json_option
 def command(*, settings: Settings, out: Path, as_json: bool) -> None:
     """Write exactly the bytes that serve would send for DIR into files."""
+    found = offline.published(settings)
     _keep_apart(settings.directory, out)
-    entries = offline.published(settings)
-    files = list(layout({path: page for entry in entries.values() for path, page in entry.pages.items()}))
-    manifest = {"files": [_described(file) for file in files]}
-    try:
-        outdated = _named_by_manifest(out) - {file.name for file in files}
-        for file in files:
-            _write(out / file.name, file.variant.body)
-        _write(out / _HEADERS, _headers(files).encode())
-        for name in outdated:
-            (out / name).unlink(missing_ok=True)
-        _write(out / _MANIFEST, json.dumps(manifest, indent=2).encode() + b"\n")
-    except OSError as exc:
-        raise OutputUnusable(f"{exc.filename or out} can't be written: {exc.strerror}; mend the folder.") from exc
+    output.faults(found.faults)
+    last = _last(out)
+    files: Sequence[File] = last.files
+    if found.entries:
+        try:
+            kept = (file for file in last.files if file.issuer in found.faults and (out / file.name).is_file())
+            files = [*layout(found.entries), *kept]
+            check_names(files)
+            _update(out, files, last)
+        except OSError as exc:
+            raise OutputUnusable(f"{exc.filename or out} can't be written: {exc.strerror}; mend the folder.") from exc
     if as_json:
-        output.document(manifest)
-    else:
-        output.table(
-            ("FILE", "BYTES", "ETAG"), [(file.name, str(len(file.variant.body)), file.variant.etag) for file in files]
-        )
+        faults = {issuer: output.described(fault) for issuer, fault in found.faults.items()}
+        output.document({**manifest(files), "faults": faults})
+    elif found.entries:
+        rows = [(file.name, str(len(file.body)), file.headers["ETag"]) for file in files if file.body is not None]
+        output.table(("FILE", "BYTES", "ETAG"), rows)
+    sys.exit(1 if found.faults else 0)
 
 
 def _keep_apart(directory: Path, out: Path) -> None:
     """Refuse a folder that is to be published and in which private keys may be."""
-    here, there = directory.resolve(), out.resolve()
-    if here == there or here in there.parents or there in here.parents:
-        raise ConfigError(f"--out {out} and {directory} hold one another, so keys would be published; keep them apart.")
+    for here in _places(directory):
+        for there in _places(out):
+            if here == there or here in there.parents or there in here.parents:
+                raise ConfigError(
+                    f"--out {out} and {directory} hold one another, or links in them do, so keys would be published; "
+                    "keep them apart."
+                )
 
 
-def layout(pages: Mapping[str, Representation]) -> Iterator[File]:
-    """Name the files of each page; a page whose path is another's folder gets an ending."""
-    for path, page in sorted(pages.items()):
-        is_folder = any(other.startswith(f"{path}/") for other in pages)
-        for variant in page.variants:
-            yield File(path, path.lstrip("/") + (".json" if is_folder else "") + _SUFFIXES[variant.coding], variant)
+def _places(folder: Path) -> set[Path]:
+    """List where a folder is, and where the links in it and in its folders lead."""
+    inside = (path for pattern in ("*", "*/*") for path in folder.glob(pattern))
+    links = (path for path in inside if os.path.islink(path))  # noqa: PTH114 - what can't be looked at is none
+    return {Path(os.path.realpath(path)) for path in (folder, *links)}
 
 
-def _described(file: File) -> dict[str, Any]:
-    variant = file.variant
-    return {"path": file.url_path, "file": file.name, "coding": variant.coding, "headers": dict(variant.headers)}
-
-
-def _headers(files: list[File]) -> str:
-    """Write the headers of the uncoded files; a host that compresses makes entity tags of its own, so none is said."""
-    lines = []
-    for file in files:
-        if file.variant.coding == "identity":
-            lines.append(f"/{file.name}")
-            lines += [f"  {name}: {value}" for name, value in file.variant.headers.items() if name != "ETag"]
-    return "\n".join(lines) + "\n"
-
-
-def _named_by_manifest(out: Path) -> set[str]:
-    """List the files that were written the last time; only those are ever removed."""
+def _last(out: Path) -> Manifest:
     try:
-        files = json.loads((out / _MANIFEST).read_bytes())["files"]
-        names = {str(file["file"]) for file in files}
-    except FileNotFoundError:
-        return set()
-    except (ValueError, TypeError, KeyError, RecursionError) as exc:
+        return read_manifest((out / MANIFEST).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return Manifest()
+    except OSError as exc:
+        raise OutputUnusable(f"{out / MANIFEST} can't be read: {exc.strerror}; mend the folder.") from exc
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
         raise OutputUnusable(
-            f"{out / _MANIFEST} is not what render writes; remove it, or choose another --out."
+            f"{out / MANIFEST} is not what render writes; remove it, or choose another --out."
         ) from exc
-    return {name for name in names if not Path(name).is_absolute() and ".." not in Path(name).parts}
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Replace a file in one rename; one that is as it should be keeps its times, and so what caches know of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_file() and path.read_bytes() == data:
-        return
-    draft = path.with_name(f".{path.name}.draft")
-    with draft.open("wb") as file:
+def _update(out: Path, files: Sequence[File], last: Manifest) -> None:
+    """Bring the folder to the files; what would be in the way is found before anything is changed."""
+    names = {HEADERS, MANIFEST, *(file.name for file in files)}
+    outdated = last.names - names
+    for name in sorted(names):
+        _check_place(out, name, last.names, outdated)
+    if new := names - last.names:
+        # So that a run after one that was cut off knows its files.
+        _write(out, {MANIFEST: _json({**manifest(last.files), "writing": sorted(new)})})
+    in_the_way = {name for name in outdated if _folders(name) & names or any(name in _folders(one) for one in names)}
+    for name in in_the_way:
+        _remove(out, name)
+    _write(
+        out,
+        {
+            **{file.name: file.body for file in files if file.body is not None},
+            HEADERS: headers(files).encode(),
+        },
+    )
+    for name in outdated - in_the_way:
+        _remove(out, name)
+    _write(out, {MANIFEST: _json(manifest(files))})
+
+
+def _json(document: Mapping[str, object]) -> bytes:
+    return json.dumps(document, indent=2).encode() + b"\n"
+
+
+def _folders(name: str) -> set[str]:
+    """List the folders, below the one that is written to, in which a file is."""
+    return {str(folder) for folder in PurePosixPath(name).parents if folder.name}
+
+
+def _check_place(out: Path, name: str, ours: Collection[str], outdated: Collection[str]) -> None:
+    """Make sure that a file can be put in its place, and that nothing is lost by it.
+
+    Raises:
+        OutputUnusable: Something else is there.
+        OSError: The place can't be looked at.
+    """
+    mode = _mode(out / name)
+    if stat.S_ISDIR(mode):
+        gone = {*outdated, *(folder for one in outdated for folder in _folders(one))}
+        found = (str(path.relative_to(out)) for path in (out / name).rglob("*"))
+        strange = next((one for one in found if one not in gone), None)
+    else:
+        strange = name if mode and name not in ours else None
+    for folder in _folders(name):
+        if _mode(out / folder) and not (out / folder).is_dir() and folder not in outdated:
+            strange = folder
+    if strange is not None:
+        raise OutputUnusable(f"{out / strange} is not of the last render's making; remove it, or choose another --out.")
+
+
+def _mode(path: Path) -> int:
+    """Tell what is at a path; 0 where nothing is."""
+    try:
+        return path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+
+
+def _remove(out: Path, name: str) -> None:
+    """Remove a file, and the folders that it leaves empty."""
+    path = out / name
+    if not stat.S_ISDIR(_mode(path)):
+        with suppress(NotADirectoryError):
+            path.unlink(missing_ok=True)
+    with suppress(OSError):  # the first that isn't empty ends it
+        for folder in PurePosixPath(name).parents:
+            if folder.name:
+                (out / folder).rmdir()
+
+
+def _write(out: Path, contents: Mapping[str, bytes]) -> None:
+    """Replace files, each in one rename, once all of them are on the disk.
+
+    One that is as it should be keeps its times, and so what caches know of it.
+    """
+    drafts: dict[Path, Path] = {}
+    try:
+        for name, data in contents.items():
+            path = out / name
+            if path.is_file() and not path.is_symlink() and path.read_bytes() == data:
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            drafts[path] = out / draft(name)
+            _write_new(drafts[path], data)
+        for path, written in drafts.items():
+            if stat.S_ISDIR(_mode(path)):
+                path.rmdir()
+            written.replace(path)
+    finally:
+        for written in drafts.values():
+            with suppress(OSError):
+                written.unlink(missing_ok=True)
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    path.unlink(missing_ok=True)  # what a run that was cut off left
+    with path.open("xb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    draft.replace(path)

@@ -19,4 +19,4 @@ def command(*, as_json: bool) -> None:
     if as_json:
         output.document(versions)
     else:
-        click.echo("\n".join(f"{name} {version}" for name, version in versions.items()))
+        output.write("\n".join(f"{name} {version}" for name, version in versions.items()))

@@ -140,7 +140,7 @@ def _verdict(
 ) -> Verdict:
     if error:
         return Verdict(file.name, error=error)
-    own = [kids[key.thumbprint] for key in file.keys if owners[key.thumbprint][0] == file.name]
+    own = tuple(key.thumbprint for key in file.keys if owners[key.thumbprint][0] == file.name)
     if own:
-        return Verdict(file.name, kids=tuple(itertools.chain.from_iterable(own)))
+        return Verdict(file.name, kids=tuple(kid for one in own for kid in kids[one]), thumbprints=own)
     return Verdict(file.name, duplicate_of=owners[file.keys[0].thumbprint][0])

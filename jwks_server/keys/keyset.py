@@ -82,12 +82,14 @@ class Verdict:
     Attributes:
         file: The file's name.
         kids: The kids of its keys.
+        thumbprints: Their thumbprints.
         duplicate_of: The file that publishes the same key, where this one is left out for it.
         error: Why the file is refused.
     """
 
     file: str
     kids: tuple[str, ...] = ()
+    thumbprints: tuple[str, ...] = ()
     duplicate_of: str | None = None
     error: KeyFileError | None = None
 

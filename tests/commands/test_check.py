@@ -153,3 +153,16 @@ def test_names_can_not_steer_the_terminal(tmp_path: Path) -> None:
     """Control characters in a file's name are escaped."""
     (tmp_path / "\x1b[31mred.pem").write_bytes(b"")
     assert "\x1b" not in run("check", tmp_path).stdout
+
+
+@pytest.mark.parametrize("remove_at", [SOON, LONG_AGO])
+def test_revoked_by_thumbprint(tmp_path: Path, remove_at: str) -> None:
+    """A key is revoked whatever its kid and its dates are, where jwks.toml names its thumbprint."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    (tmp_path / "b.pem").write_bytes(public_pem(key("P-256")))
+    (tmp_path / "jwks.toml").write_text(
+        f'kid = "filename"\nrevoked = ["{thumbprint(key("P-256"))}"]\n[keys."b.pem"]\nremove_at = {remove_at}\n'
+    )
+    code, document = checked(tmp_path)
+    assert code == 0
+    assert [(file["kid"], file["verdict"]) for file in document["files"]] == [("a", "published"), ("b", "revoked")]

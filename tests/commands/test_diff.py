@@ -38,7 +38,7 @@ def body(directory: Path) -> bytes:
         timing=Timing(),
         state=None,
     )
-    page = published(settings)["/"].pages[set_path("/", settings)]
+    page = published(settings).entries["/"].pages[set_path("/", settings)]
     return page.variants[0].body
 
 
@@ -156,3 +156,28 @@ def test_nothing_to_compare(tmp_path: Path, keys: Path) -> None:
         path.unlink()
     done = run("diff", keys, "http://127.0.0.1:1/")
     assert (done.returncode, "[no-keys]" in done.stderr) == (1, True)
+
+
+async def test_an_answer_can_not_steer_the_terminal(keys: Path) -> None:
+    """What the URL says is escaped before it is shown."""
+    async with answering(b'{"keys": []}', ETag='"\x9b31m\xe9"') as url:
+        done = await asyncio.to_thread(run, "diff", keys, url, PYTHONIOENCODING="utf-8:strict")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "\x9b" not in done.stdout
+
+
+async def test_an_issuer_at_fault(keys: Path) -> None:
+    """It is named, and the others are compared; its own URL is compared with nobody else's set."""
+    for name in ("acme", "beta"):
+        (keys / name).mkdir()
+        (keys / name / "a.pem").write_bytes(public_pem(key("Ed25519")))
+    async with serving(keys) as server:
+        (keys / "beta" / "jwks.toml").write_text("max_age = 'soon'")
+        origin = f"http://127.0.0.1:{server.port}"
+        for url, compared in (("", 2), ("/acme/.well-known/jwks.json", 1), ("/beta/.well-known/jwks.json", 0)):
+            done = await asyncio.to_thread(run, "diff", keys, origin + url, "--json")
+            document = json.loads(done.stdout)
+            assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+            assert done.stderr.startswith("jwks-server: /beta: jwks.toml line 1")
+            assert document["faults"]["/beta"]["code"] == "policy-invalid"
+            assert [page["differences"] for page in document["pages"]] == [[]] * compared

@@ -1,0 +1,151 @@
+"""What is published -> the files that stand for it, each under a name of its own, and the manifest that lists them."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from jwks_server.catalog import Entry
+from jwks_server.errors import OutputUnusable
+from jwks_server.keys.metadata import OAUTH
+from jwks_server.serving.negotiation import choose
+from jwks_server.serving.representation import Representation
+
+MANIFEST = "manifest.json"
+HEADERS = "_headers"
+# What file systems have room for.
+_NAME_BYTES = 255
+_SUFFIXES = {"identity": "", "gzip": ".gz", "br": ".br"}
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of the folder.
+
+    Attributes:
+        issuer: The path of the issuer that it is about.
+        url_path: Where it is served.
+        name: Where it stands below the folder.
+        coding: Its content coding.
+        headers: What it is served with.
+        body: What is in it; None where it stays as it was written the last time.
+    """
+
+    issuer: str
+    url_path: str
+    name: str
+    coding: str
+    headers: Mapping[str, str]
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What ``manifest.json`` says.
+
+    Attributes:
+        files: What was written the last time.
+        names: All that render may replace and remove: those, and what a run that was cut off had begun to write.
+    """
+
+    files: tuple[File, ...] = ()
+    names: frozenset[str] = frozenset()
+
+
+def layout(entries: Mapping[str, Entry[Representation]]) -> Iterator[File]:
+    """Name the files of each page; a coding that serve never sends, since it saves nothing, has none.
+
+    The name is that of the URL path, but for the RFC 8414 document of the key directory itself: its path is the
+    folder of those of the issuers, so it always ends in ``.json``.
+    """
+    for issuer, entry in entries.items():
+        for path, page in sorted(entry.pages.items()):
+            name = path.lstrip("/") + (".json" if path == OAUTH else "")
+            for one in page.variants:
+                if choose(page.variants, [one.coding]) is one:
+                    yield File(issuer, path, name + _SUFFIXES[one.coding], one.coding, one.headers, one.body)
+
+
+def draft(name: str) -> str:
+    """Name the file that is written first and renamed then."""
+    path = PurePosixPath(name)
+    return str(path.with_name(f".{path.name}.draft"))
+
+
+def check_names(files: Iterable[File]) -> None:
+    """Make sure that no name is too long, that of another file, or of a folder that another needs.
+
+    Raises:
+        OutputUnusable: One is.
+    """
+    holders = {HEADERS: "render's own list of headers", MANIFEST: "render's own manifest"}
+    holders |= {draft(name): holder for name, holder in holders.items()}
+    files = tuple(files)
+    for file in files:
+        for name in (file.name, draft(file.name)):
+            if name in holders:
+                raise _collision(name, holders[name], file)
+            holders[name] = f"{file.url_path} ({file.coding})"
+        if max(map(len, PurePosixPath(draft(file.name)).parts)) > _NAME_BYTES:
+            raise OutputUnusable(f"The file {file.name} would have too long a name; rename the folder.")
+    for file in files:
+        for folder in map(str, PurePosixPath(file.name).parents):
+            if folder in holders:
+                raise _collision(folder, holders[folder], file)
+
+
+def _collision(name: str, holder: str, file: File) -> OutputUnusable:
+    return OutputUnusable(
+        f"The file {name} would stand for {holder} and for {file.url_path} ({file.coding}); "
+        "rename a folder, or choose another --path."
+    )
+
+
+def manifest(files: Iterable[File]) -> dict[str, Any]:
+    """Write the manifest as a JSON document."""
+    return {
+        "files": [
+            {
+                "issuer": file.issuer,
+                "path": file.url_path,
+                "file": file.name,
+                "coding": file.coding,
+                "headers": dict(file.headers),
+            }
+            for file in files
+        ]
+    }
+
+
+def read_manifest(text: bytes) -> Manifest:
+    """Read a manifest; what it says of places outside of the folder doesn't count.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError, RecursionError: It isn't what render writes.
+    """
+    document = json.loads(text)
+    files = tuple(file for one in document["files"] if _is_inside((file := _file(one)).name))
+    writing = filter(_is_inside, map(str, document.get("writing", ())))
+    return Manifest(files, frozenset({HEADERS, MANIFEST, *(file.name for file in files), *writing}))
+
+
+def _file(entry: Mapping[str, Any]) -> File:
+    issuer, path, coding = (str(entry.get(name, "")) for name in ("issuer", "path", "coding"))
+    said = {str(name): str(value) for name, value in entry.get("headers", {}).items()}
+    return File(issuer, path, str(entry["file"]), coding, said)
+
+
+def _is_inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return bool(path.parts) and str(path) == name and not path.is_absolute() and ".." not in path.parts
+
+
+def headers(files: Iterable[File]) -> str:
+    """Write the headers of the uncoded files; a host that compresses makes entity tags of its own, so none is said."""
+    lines = []
+    for file in files:
+        if file.coding == "identity":
+            lines.append(f"/{file.name}")
+            lines += [f"  {name}: {value}" for name, value in file.headers.items() if name != "ETag"]
+    return "\n".join(lines) + "\n"
