@@ -40,11 +40,14 @@ def command(*, url: str, timeout: float) -> None:
 def _parse(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        usable = parts.scheme == "http" and parts.hostname and parts.port != 0
+        usable = parts.scheme == "http" and parts.hostname and parts.port != 0 and parts.username is None
     except ValueError:
         usable = False
     if not usable:
-        raise ConfigError(f"--url {url} is no http URL; write, for example, http://127.0.0.1:8081/readyz.")
+        shown = url.rpartition("@")[2]  # what stands before may be a password
+        raise ConfigError(
+            f"--url {shown} is no http URL without a user; write, for example, http://127.0.0.1:8081/readyz."
+        )
     return parts
 
 
