@@ -7,8 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from edge import answering
 from support import key, private_pem, public_pem, run, serving, sign, thumbprint
+
+from jwks_server.keys.build import build
+from jwks_server.keys.keyset import read_file
+from jwks_server.keys.policy import Policy
 
 ALGS = {
     "RSA": "RS256",
@@ -83,6 +90,59 @@ def test_without_a_kid(keys: Path) -> None:
     bare = encoded({"alg": "ES256"}).split(".")[0]
     assert verified(f"{bare}.{payload}.{signature}", keys)[1]["code"] == "signature-wrong"
     assert len(header) > len(bare)
+
+
+def signed(header: dict[str, object], kind: str = "P-256") -> str:
+    """Sign a token with a header of one's own."""
+    members = {"alg": ALGS[kind], "kid": thumbprint(key(kind)), **header}
+    signing_input = encoded(members).rpartition(".")[0]
+    return f"{signing_input}.{_signature(key(kind), signing_input)}"
+
+
+def _signature(private: Any, signing_input: str) -> str:
+    r, s = decode_dss_signature(private.sign(signing_input.encode(), ec.ECDSA(hashes.SHA256())))
+    raw = r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"signer": "arn:aws:elasticloadbalancing:eu-1:1:loadbalancer/app/a/b", "client": "c", "exp": 1},
+        {"x5c": ["A" * 2000]},
+        {"b64": True, "crit": ["b64"]},
+    ],
+)
+def test_further_header_members(keys: Path, header: dict[str, object]) -> None:
+    """Private members and long ones in a token's header are no fault (RFC 7515 section 4.3)."""
+    code, found = verified(signed(header), keys)
+    assert (code, found["code"]) == (0, "verified")
+
+
+@pytest.mark.parametrize(
+    "header", [{"crit": ["exp"], "exp": 1}, {"crit": ["exp"]}, {"crit": 5}, {"typ": 1}, {"b64": False}, {"x5c": "A"}]
+)
+def test_a_header_that_must_be_refused(keys: Path, header: dict[str, object]) -> None:
+    """What is critical and unknown, or malformed, is the token's fault and not the key's (RFC 7515 section 4.1.11)."""
+    done = run("verify", "-", keys, *ALLOW, stdin=signed(header).encode())
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "[token-malformed]" in done.stderr
+    assert "header" in done.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(None, "verified"), (1, "signature-wrong")])
+async def test_keys_without_alg(keys: Path, number: int | None, code: str) -> None:
+    """Keys of other types, and one that is malformed, don't end the search."""
+    files = [read_file(path.name, path.read_bytes(), None) for path in keys.iterdir()]
+    jwks = json.loads(build(files, Policy(allow=frozenset({"Ed448", "secp256k1"}))).body)
+    bare = [{name: one[name] for name in one if name not in {"alg", "kid"}} for one in jwks["keys"]]
+    header, payload, _ = signed({}).split(".")
+    header = encoded({"alg": "ES256"}).split(".")[0]
+    signer = key("P-256") if number is None else key("P-256", number)
+    text = f"{header}.{payload}.{_signature(signer, f'{header}.{payload}')}"
+    async with answering(json.dumps({"keys": [{"kty": "RSA"}, *bare]}).encode()) as url:
+        found = await asyncio.to_thread(verified, text, url)
+    assert (found[0], found[1]["code"]) == (0 if code == "verified" else 1, code)
 
 
 def test_another_alg(keys: Path) -> None:
