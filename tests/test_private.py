@@ -217,7 +217,7 @@ def test_nothing_a_command_prints_or_writes_holds_a_private_key(arguments: list[
 def test_a_key_in_a_variable_is_not_printed(command: str, variable: str) -> None:
     """What stands in a variable of the program is repeated no more than what stands on its command line."""
     private = key("P-256")
-    done = run(command, **{f"JWKS_SERVER_{variable}": private_pem(private).decode()})
+    done = run(command, stdin=b"", **{f"JWKS_SERVER_{variable}": private_pem(private).decode()})
     assert (done.returncode, "[config-invalid]" in done.stderr) == (2, True)
     assert not leaks((done.stdout + done.stderr).encode(), private)
 

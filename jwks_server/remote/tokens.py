@@ -85,8 +85,7 @@ def verifying_key(token: Token, keys: Iterable[Jwk]) -> Jwk:
     keys = list(keys)
     named = [key for key in keys if token.kid is None or key.get("kid") == token.kid]
     if not named:
-        unknown = "There is no key" if token.kid is None else f"No key has the kid {token.kid}"
-        raise KidUnknown(f"{unknown}.{_hint(token, keys)}")
+        raise kid_unknown(token, _hint(token, keys))
     fitting = [key for key in named if _is_for(token, key)]
     if not fitting:
         purposes = ", ".join(sorted({f"{key.get('use', 'sig')} {key.get('alg', '')}".strip() for key in named}))
@@ -103,6 +102,12 @@ def verifying_key(token: Token, keys: Iterable[Jwk]) -> Jwk:
     raise SignatureWrong(
         "Another key made the signature, or the token was changed since; compare the signer's key with the published."
     )
+
+
+def kid_unknown(token: Token, hint: str = "") -> KidUnknown:
+    """Say that no key can be the token's, and what else is known of it."""
+    unknown = "There is no key at all" if token.kid is None else f"No key has the kid {token.kid}"
+    return KidUnknown(f"{unknown}.{hint}")
 
 
 def _is_for(token: Token, key: Jwk) -> bool:
