@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from multidict import CIMultiDictProxy
 from yarl import URL
 
 from jwks_server import __version__
@@ -172,13 +173,13 @@ async def resolve(url: URL) -> frozenset[str]:
     return frozenset(str(address[0]) for *_, address in found)
 
 
-def _confirmed(known: Answer, headers: Mapping[str, str]) -> Answer:
+def _confirmed(known: Answer, headers: CIMultiDictProxy[str]) -> Answer:
     """Take over what a 304 says of the version that is known (RFC 9111 section 4.3.4)."""
-    said = headers.get("Cache-Control")
+    said = headers.getall("Cache-Control", [])
     return replace(
         known,
         age=_age(headers.get("Age", "")),
-        max_age=known.max_age if said is None else _max_age([said]),
+        max_age=_max_age(said) if said else known.max_age,
     )
 
 
