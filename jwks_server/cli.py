@@ -1,5 +1,7 @@
 """The command line: options in, one call into the package out."""
 
+import os
+import re
 import sys
 from dataclasses import replace
 from importlib import import_module
@@ -15,7 +17,10 @@ from jwks_server.flags import finite, limits_of, listening_of, listening_options
 from jwks_server.options import directory_argument, key_options
 
 _INTERRUPTED = 130
-_PEM = "-----BEGIN"
+# What keys/pem.py says of a file without any is no PEM.
+_PEM = re.compile(r"-----BEGIN(?! \.\.\.-)")
+_PEM_GIVEN = "PEM stands where a name belongs; name the key's file."
+_VARIABLES = "JWKS_SERVER_"
 
 
 class _Lazy(click.Command):
@@ -109,6 +114,7 @@ def serve(  # noqa: PLR0913 - one parameter an option
 def main() -> None:
     """Run the command line and exit: 0 done, 1 failed or the answer is no, 2 called wrongly or not to be answered."""
     try:
+        _refuse_pem()
         cli.main(prog_name="jwks-server", standalone_mode=False)
     except click.Abort:
         sys.exit(_INTERRUPTED)
@@ -116,13 +122,19 @@ def main() -> None:
         click.echo(exc.format_message(), err=True)
         sys.exit(ConfigError.exit_code)
     except click.ClickException as exc:
-        said = " ".join(exc.format_message().split())
-        # click repeats what it can't use, and that may be a private key.
-        _fail(ConfigError("PEM stands where a name belongs; name the key's file." if _PEM in said else said))
+        _fail(ConfigError(" ".join(exc.format_message().split())))
     except JwksError as error:
         _fail(error)
 
 
+def _refuse_pem() -> None:
+    """Refuse a key where its file's name belongs, before anything can repeat it: no option or argument takes one."""
+    variables = (value for name, value in os.environ.items() if name.startswith(_VARIABLES))
+    if any(map(_PEM.search, (*sys.argv[1:], *variables))):
+        raise ConfigError(_PEM_GIVEN)
+
+
 def _fail(error: JwksError) -> None:
-    click.echo(f"jwks-server: {printable(error.message)} [{error.code}]", err=True)
+    said = _PEM_GIVEN if _PEM.search(error.message) else printable(error.message)
+    click.echo(f"jwks-server: {said} [{error.code}]", err=True)
     sys.exit(error.exit_code)

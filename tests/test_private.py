@@ -172,6 +172,20 @@ def test_every_error_class_can_be_told_without_the_file() -> None:
         ["diff", "DIR", "KEY"],
         ["verify", "TEXT", "DIR"],
         ["wait", "TEXT", "KEY"],
+        ["check", "--", "TEXT"],
+        *(["check", "DIR", flag, "TEXT"] for flag in ("--path", "--media-type", "--pattern", "--state", "--max-age")),
+        ["kid", "--", "TEXT"],
+        ["inspect", "--", "TEXT"],
+        ["render", "DIR", "--out", "TEXT"],
+        ["diff", "DIR", "--", "TEXT"],
+        ["diff", "--", "TEXT", "http://127.0.0.1:1/"],
+        ["verify", "--", "eyJhbGciOiJFUzI1NiJ9.e30.c2ln", "TEXT"],
+        ["wait", "--", "kid", "TEXT"],
+        ["wait", "--gone", "--timeout", "0.1", "--", "TEXT", "http://127.0.0.1:1/"],
+        ["healthcheck", "--url", "TEXT"],
+        ["completion", "--", "TEXT"],
+        ["serve", "--", "TEXT"],
+        *(["serve", "DIR", flag, "TEXT"] for flag in ("--bind", "--admin-bind", "--tls-cert", "--unix-mode")),
     ],
 )
 def test_nothing_a_command_prints_or_writes_holds_a_private_key(arguments: list[str], tmp_path: Path) -> None:
@@ -196,3 +210,35 @@ def test_nothing_a_command_prints_or_writes_holds_a_private_key(arguments: list[
     assert output
     for one in private.values():
         assert not leaks(output, one)
+
+
+@pytest.mark.parametrize("command", ["serve", "check", "healthcheck"])
+@pytest.mark.parametrize("variable", ["DIR", "PATTERN", "BIND", "ADMIN_BIND", "URL", "PASSPHRASE_FILE"])
+def test_a_key_in_a_variable_is_not_printed(command: str, variable: str) -> None:
+    """What stands in a variable of the program is repeated no more than what stands on its command line."""
+    private = key("P-256")
+    done = run(command, stdin=b"", **{f"JWKS_SERVER_{variable}": private_pem(private).decode()})
+    assert (done.returncode, "[config-invalid]" in done.stderr) == (2, True)
+    assert not leaks((done.stdout + done.stderr).encode(), private)
+
+
+def test_a_key_that_the_shell_took_apart(tmp_path: Path) -> None:
+    """Without quotes a key is several words; none of them is printed."""
+    private = key("P-256")
+    done = run("check", "--", *private_pem(private).decode().split(), str(tmp_path))
+    assert (done.returncode, "[config-invalid]" in done.stderr) == (2, True)
+    assert not leaks((done.stdout + done.stderr).encode(), private)
+
+
+def test_a_file_without_a_key_is_told_so(tmp_path: Path) -> None:
+    """What a PEM file looks like may be said."""
+    (tmp_path / "a.pem").write_bytes(b"nothing")
+    assert "-----BEGIN ...-----" in run("kid", tmp_path / "a.pem").stderr
+
+
+@pytest.mark.parametrize("command", [["healthcheck", "--url"], ["wait", "kid"]])
+def test_a_password_in_a_url_is_not_printed(command: list[str]) -> None:
+    """A URL with a user is refused, and only what stands after it is repeated."""
+    done = run(*command, "http://user:secret@127.0.0.1:1/readyz")
+    assert (done.returncode, "[config-invalid]" in done.stderr) == (2, True)
+    assert "secret" not in done.stdout + done.stderr

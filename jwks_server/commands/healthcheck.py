@@ -1,20 +1,43 @@
 """healthcheck: whether a running server is ready. Imports little, since it is run every few seconds."""
 
 import http.client
+import os
 import threading
 from contextlib import closing
+from dataclasses import replace
 from urllib.parse import SplitResult, urlsplit
 
 import click
 
+from jwks_server.address import Address, parse_address
 from jwks_server.errors import ConfigError, NotReady
 from jwks_server.flags import finite
 
+_ADMIN_BIND = "JWKS_SERVER_ADMIN_BIND"
+_DEFAULT_BIND = "127.0.0.1:8081"
+# Where a server that listens at every address of its machine is reached from there.
+_HERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - asked for, not bound
 _EPILOG = """Exit code 0: ready. 1: not ready, or no answer in time. 2: the command is called wrongly."""
 
 
+def _default_url() -> str:
+    """Find the readiness of the server that is started with the same environment."""
+    said = os.environ.get(_ADMIN_BIND) or _DEFAULT_BIND
+    address = None if said == "off" else parse_address(said, _ADMIN_BIND)
+    if not isinstance(address, Address) or not address.port:
+        raise ConfigError(f"{_ADMIN_BIND}={said} names no port that can be asked; give --url.")
+    return f"http://{replace(address, host=_HERE.get(address.host, address.host))}/readyz"
+
+
 @click.command(name="healthcheck", epilog=_EPILOG)
-@click.option("--url", default="http://127.0.0.1:8081/readyz", show_default=True, help="The server's readiness.")
+@click.option(
+    "--url",
+    default=_default_url,
+    envvar="JWKS_SERVER_URL",
+    show_envvar=True,
+    show_default=f"/readyz at {_ADMIN_BIND}, else at {_DEFAULT_BIND}",
+    help="The server's readiness.",
+)
 @click.option(
     "--timeout",
     default=3.0,
@@ -40,11 +63,14 @@ def command(*, url: str, timeout: float) -> None:
 def _parse(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        usable = parts.scheme == "http" and parts.hostname and parts.port != 0
+        usable = parts.scheme == "http" and parts.hostname and parts.port != 0 and parts.username is None
     except ValueError:
         usable = False
     if not usable:
-        raise ConfigError(f"--url {url} is no http URL; write, for example, http://127.0.0.1:8081/readyz.")
+        shown = url.rpartition("@")[2]  # what stands before may be a password
+        raise ConfigError(
+            f"--url {shown} is no http URL without a user; write, for example, http://127.0.0.1:8081/readyz."
+        )
     return parts
 
 

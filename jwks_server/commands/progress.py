@@ -9,7 +9,7 @@ import click
 
 from jwks_server.commands.output import printable
 from jwks_server.keys.changes import utc
-from jwks_server.remote.gate import Gate, Replica
+from jwks_server.remote.gate import SILENT, Gate, Replica
 
 
 class Progress:
@@ -40,14 +40,15 @@ class Progress:
         if self._bar is not None:
             self._bar.render_finish()
 
-    def show(self, now: float) -> None:
-        """Show how things stand after a round.
+    def show(self, now: float, *, silent: bool = False) -> None:
+        """Show how things stand.
 
         Args:
             now: In seconds since the epoch.
+            silent: Whether to tell of those, too, that have not answered yet: there was time enough.
         """
         if self._bar is None:
-            self._tell()
+            self._tell(silent=silent)
             return
         gate = self._gate
         if gate.opens_at is None or gate.since is None:
@@ -61,8 +62,12 @@ class Progress:
         self._bar.current_item = f"{replicas}, {'safe in' if gate.opens_at else 'giving up in'} {_clock(left)}"
         self._bar.render_progress()
 
-    def _tell(self) -> None:
-        told = {replica: str(sight) for replica, sight in self._gate.sights.items()}
+    def _tell(self, *, silent: bool) -> None:
+        told = {
+            replica: str(sight)
+            for replica, sight in self._gate.sights.items()
+            if silent or sight != SILENT or replica in self._told
+        }
         for replica in sorted(told.keys() | self._told.keys()):
             said = told.get(replica, "is no longer there")
             if self._told.get(replica) != said:

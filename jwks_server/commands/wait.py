@@ -17,6 +17,7 @@ from jwks_server.remote import client
 from jwks_server.remote.gate import Gate, Replica, Sight
 from jwks_server.remote.replicas import Replicas
 
+_TICK_SECONDS = 1.0
 _EPILOG = """A replica is an address (A or AAAA) behind a URL's host. Names are resolved anew in every round, and each
 address is asked with the URL's host name. One that can't be reached counts neither as serving the key nor as being
 without it.
@@ -36,10 +37,25 @@ def _instant(_context: click.Context, _parameter: click.Parameter, value: str | 
         instant = None
     if instant is None or instant.tzinfo is None:
         raise click.BadParameter(f"{value} is no time with its offset; write, for example, 2026-11-24T08:00:00Z.")
+    if instant.timestamp() > time.time() + YEAR_SECONDS:
+        raise click.BadParameter(f"{value} is more than a year ahead; mend it.")
     return instant.timestamp()
 
 
-@click.command(name="wait", epilog=_EPILOG)
+class _Command(click.Command):
+    """A command whose argument may begin with a dash, as one thumbprint in 64 does; so it has no short options."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Let the usual -h stand for --help, since no kid is so short."""
+        return super().parse_args(ctx, ["--help"] if "-h" in args else args)
+
+
+@click.command(
+    name="wait",
+    cls=_Command,
+    epilog=_EPILOG,
+    context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
+)
 @click.argument("kid")
 @click.argument("urls", metavar="URL...", nargs=-1, required=True)
 @click.option("--gone", is_flag=True, help="Wait until no replica serves the key any more.")
@@ -86,9 +102,9 @@ def command(  # noqa: PLR0913 - one parameter an option
     replicas = Replicas(kid, [client.parse_url(url) for url in urls])
     try:
         with Progress(gate, timeout) as progress:
-            asyncio.run(asyncio.wait_for(_until_open(gate, replicas, progress, interval), timeout))
-    except TimeoutError:
-        raise _timeout(gate, timeout) from None
+            opened = asyncio.run(_until_open(gate, replicas, progress, interval=interval, limit=timeout))
+        if not opened:
+            raise _timeout(gate, timeout)
     finally:
         if as_json:
             output.document(_document(gate, kid))
@@ -97,22 +113,42 @@ def command(  # noqa: PLR0913 - one parameter an option
         click.echo(f"{kid} is {word} {len(gate.sights)} of {len(gate.sights)} replicas.")
 
 
-async def _until_open(gate: Gate, replicas: Replicas, progress: Progress, interval: float) -> None:
+async def _until_open(gate: Gate, replicas: Replicas, progress: Progress, *, interval: float, limit: float) -> bool:
+    """Ask until the gate opens; tell whether it did in time, within ``limit`` seconds."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + limit
+
+    def arrived(sights: Mapping[Replica, Sight]) -> None:
+        gate.glimpse(sights)
+        progress.show(time.time())
+
+    ticking = asyncio.create_task(_tick(progress))
+    try:
+        while loop.time() < deadline:
+            sights = await replicas.ask(deadline, arrived)
+            now = time.time()
+            gate.take(sights, now)
+            progress.show(now)
+            if gate.opens_at is not None and gate.opens_at <= now:
+                return True
+            await asyncio.sleep(max(0, min(interval, deadline - loop.time())))
+    finally:
+        ticking.cancel()
+    return False
+
+
+async def _tick(progress: Progress) -> None:
+    """Let the time that is left go down, and those who are silent be seen, while an answer is waited for."""
     while True:
-        sights = await replicas.ask()
-        now = time.time()
-        gate.take(sights, now)
-        progress.show(now)
-        if gate.opens_at is not None and gate.opens_at <= now:
-            return
-        await asyncio.sleep(interval)
+        await asyncio.sleep(_TICK_SECONDS)
+        progress.show(time.time(), silent=True)
 
 
 def _timeout(gate: Gate, timeout: float) -> WaitTimeout:
     if gate.opens_at is not None:
         return WaitTimeout(f"After {timeout:g} s it is safe only from {utc(gate.opens_at)}; raise --timeout.")
     faults = "; ".join(f"{replica}: {sight}" for replica, sight in sorted(gate.waiting.items(), key=_first))
-    return WaitTimeout(f"After {timeout:g} s not every replica is as wanted: {faults or 'none has answered yet'}.")
+    return WaitTimeout(f"After {timeout:g} s not every replica is as wanted: {faults}.")
 
 
 def _first(item: tuple[Replica, Sight]) -> Replica:

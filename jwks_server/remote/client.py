@@ -5,15 +5,17 @@ import json
 import re
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from multidict import CIMultiDictProxy
 from yarl import URL
 
 from jwks_server import __version__
 from jwks_server.errors import ConfigError, FetchFailed
+from jwks_server.threads import in_thread
 
 _MAX_BYTES = 1024 * 1024
 _TIMEOUT = aiohttp.ClientTimeout(total=10)
@@ -78,8 +80,14 @@ def parse_url(text: str) -> URL:
     try:
         url = URL(text)
         usable = url.scheme in {"http", "https"} and url.host and url.user is None and url.password is None
+        zoned = ":" in (url.host or "") and "%" in (url.host or "")
     except ValueError:
-        usable = False
+        usable = zoned = False
+    if zoned:
+        shown = text.rpartition("@")[2]
+        raise ConfigError(
+            f"{shown} has an IPv6 zone, which not every client can read; give a name, or another address."
+        )
     if not usable:
         shown = text.rpartition("@")[2]  # what stands before may be a password
         raise ConfigError(
@@ -117,7 +125,7 @@ def session(address: str | None = None) -> aiohttp.ClientSession:
 
 
 async def fetch(client: aiohttp.ClientSession, url: URL, known: Answer | None = None) -> Answer:
-    """Fetch a URL; where it still has the version that is known, that one is the answer.
+    """Fetch a URL; where it still has the version that is known, that one's body is the answer's.
 
     Raises:
         FetchFailed: It can't be reached, redirects, or doesn't answer with 200.
@@ -126,7 +134,7 @@ async def fetch(client: aiohttp.ClientSession, url: URL, known: Answer | None = 
         conditions = {"If-None-Match": known.etag} if known and known.etag else {}
         async with client.get(url, headers=conditions, allow_redirects=False) as reply:
             if known and conditions and reply.status == _NOT_MODIFIED:
-                return known
+                return _confirmed(known, reply.headers)
             if reply.status != _OK:
                 raise FetchFailed(f"{url} answered {reply.status}; many clients accept nothing but 200.")
             body = b""
@@ -155,10 +163,24 @@ async def resolve(url: URL) -> frozenset[str]:
         FetchFailed: The host has none.
     """
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(url.host or "", url.port, type=socket.SOCK_STREAM)
+        # Not in the event loop's own threads: the program would wait for them at its end, for as long as a name hangs.
+        async with asyncio.timeout(_TIMEOUT.total):
+            found = await in_thread(lambda: socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM))
+    except TimeoutError as exc:
+        raise FetchFailed(f"{url.host} didn't resolve in {_TIMEOUT.total:g} s; see to the resolver.") from exc
     except (OSError, UnicodeError) as exc:
         raise FetchFailed(f"{url.host} doesn't resolve: {exc}; check the name.") from exc
     return frozenset(str(address[0]) for *_, address in found)
+
+
+def _confirmed(known: Answer, headers: CIMultiDictProxy[str]) -> Answer:
+    """Take over what a 304 says of the version that is known (RFC 9111 section 4.3.4)."""
+    said = headers.getall("Cache-Control", [])
+    return replace(
+        known,
+        age=_age(headers.get("Age", "")),
+        max_age=_max_age(said) if said else known.max_age,
+    )
 
 
 class _Fixed(AbstractResolver):

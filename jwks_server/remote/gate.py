@@ -33,6 +33,10 @@ class Sight:
         return self.reason or ("serves the key" if self.serves else "is without the key")
 
 
+# What stands for a replica until it answers.
+SILENT = Sight(None, reason="has not answered yet")
+
+
 class Gate:
     """Opens when every replica serves a key, or with ``gone`` when none does.
 
@@ -46,7 +50,7 @@ class Gate:
         published_at: From when their time counts, in seconds since the epoch; None counts from ``since``.
 
     Attributes:
-        sights: What the replicas answered in the last round.
+        sights: What each replica answered last.
         since: When all of them were first seen as wanted; None while they aren't.
     """
 
@@ -75,6 +79,17 @@ class Gate:
         start = self.since if self._published_at is None else self._published_at
         return max(self.since, start + self._max_age + self._propagation)
 
+    def glimpse(self, sights: Mapping[Replica, Sight]) -> None:
+        """Take in what came of a round so far: enough to count anew, never enough to open.
+
+        Args:
+            sights: The last answers of all replicas that are known.
+        """
+        self.sights = sights
+        self._max_age = max([self._max_age, *(sight.max_age for sight in sights.values())])
+        if any(sight.serves is (not self._wanted) for sight in sights.values()):
+            self.since = None
+
     def take(self, sights: Mapping[Replica, Sight], now: float) -> None:
         """Take in what a round of questions gave.
 
@@ -82,9 +97,6 @@ class Gate:
             sights: The answers of all replicas that there are now.
             now: When the last of them came, in seconds since the epoch.
         """
-        self.sights = sights
-        self._max_age = max([self._max_age, *(sight.max_age for sight in sights.values())])
-        if any(sight.serves is (not self._wanted) for sight in sights.values()):
-            self.since = None
-        elif self.since is None and sights and not self.waiting:
+        self.glimpse(sights)
+        if self.since is None and sights and not self.waiting:
             self.since = now

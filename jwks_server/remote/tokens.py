@@ -6,7 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from joserfc.errors import BadSignatureError, JoseError, SecurityWarning
+from cryptography.exceptions import UnsupportedAlgorithm
+from joserfc.errors import BadSignatureError, JoseError, MissingCritHeaderError, SecurityWarning
 from joserfc.jwk import import_key
 from joserfc.jws import JWSRegistry, deserialize_compact, extract_compact
 
@@ -39,7 +40,9 @@ def parse(text: str) -> Token:
     if parts == _ENCRYPTED_PARTS:
         raise TokenMalformed("The token is encrypted (RFC 7516), so only its receiver can read it; give a signed one.")
     try:
-        header = extract_compact(compact.encode()).headers() if parts == _COMPACT_PARTS else {}
+        header = extract_compact(compact.encode(), registry=_Registry()).headers() if parts == _COMPACT_PARTS else {}
+    except MissingCritHeaderError as exc:
+        raise _header_fault(exc) from exc
     except (JoseError, ValueError, TypeError, RecursionError):
         header = {}
     alg, kid = header.get("alg"), header.get("kid")
@@ -49,7 +52,26 @@ def parse(text: str) -> Token:
         raise TokenAlgUnsupported(f"alg {alg} needs no public key, so no published key can verify it; sign with one.")
     if alg not in JWSRegistry.algorithms:
         raise TokenAlgUnsupported(f"alg {alg} is not one that this program can verify; use a client that knows it.")
+    try:
+        _registry(alg).check_header(header)
+    except (JoseError, TypeError) as exc:
+        raise _header_fault(exc) from exc
     return Token(compact, alg, kid)
+
+
+class _Registry(JWSRegistry):
+    max_header_length = 64 * 1024  # x5c makes a header long
+
+
+def _registry(alg: str) -> JWSRegistry:
+    """Make the rules for a header: members of any name, but none that is critical and unknown, or malformed."""
+    return _Registry(algorithms=[alg], strict_check_header=False)
+
+
+def _header_fault(exc: Exception) -> TokenMalformed:
+    return TokenMalformed(
+        f"The token's header breaks RFC 7515 section 4.1, so no key verifies it: {exc}; mend the signer."
+    )
 
 
 def verifying_key(token: Token, keys: Iterable[Jwk]) -> Jwk:
@@ -57,23 +79,35 @@ def verifying_key(token: Token, keys: Iterable[Jwk]) -> Jwk:
 
     Raises:
         KidUnknown: No key has its kid.
-        TokenAlgMismatch: The key is for something else.
+        TokenAlgMismatch: The key is for something else; where several fit, none of them can verify the alg.
         SignatureWrong: The key didn't make the signature.
     """
     keys = list(keys)
     named = [key for key in keys if token.kid is None or key.get("kid") == token.kid]
     if not named:
-        raise KidUnknown(f"No key has the kid {token.kid}.{_hint(token, keys)}")
+        raise kid_unknown(token, _hint(token, keys))
     fitting = [key for key in named if _is_for(token, key)]
     if not fitting:
         purposes = ", ".join(sorted({f"{key.get('use', 'sig')} {key.get('alg', '')}".strip() for key in named}))
         raise TokenAlgMismatch(f"The token has alg {token.alg}, and the key is for {purposes}; mend the signer.")
+    mismatches = []
     for key in fitting:
-        if _verifies(token, key):
-            return key
+        try:
+            if _verifies(token, key):
+                return key
+        except TokenAlgMismatch as mismatch:  # a key without alg fits every token until it is tried
+            mismatches.append(mismatch)
+    if len(mismatches) == len(fitting):
+        raise mismatches[0]
     raise SignatureWrong(
         "Another key made the signature, or the token was changed since; compare the signer's key with the published."
     )
+
+
+def kid_unknown(token: Token, hint: str = "") -> KidUnknown:
+    """Say that no key can be the token's, and what else is known of it."""
+    unknown = "There is no key at all" if token.kid is None else f"No key has the kid {token.kid}"
+    return KidUnknown(f"{unknown}.{hint}")
 
 
 def _is_for(token: Token, key: Jwk) -> bool:
@@ -94,9 +128,9 @@ def _verifies(token: Token, key: Jwk) -> bool:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SecurityWarning)  # what the key is was decided by who published it
         try:
-            deserialize_compact(token.compact, import_key(dict(key)), algorithms=[token.alg])
+            deserialize_compact(token.compact, import_key(dict(key)), registry=_registry(token.alg))
         except BadSignatureError:
             return False
-        except (JoseError, ValueError, TypeError, KeyError) as exc:
+        except (JoseError, ValueError, TypeError, KeyError, UnsupportedAlgorithm) as exc:
             raise TokenAlgMismatch(f"The key {key.get('kid')} can't verify {token.alg}: {exc}; see inspect.") from exc
     return True

@@ -31,6 +31,37 @@ async def test_a_running_server(tmp_path: Path, keys: int) -> None:
     assert done.returncode == 1 - keys
 
 
+@pytest.mark.parametrize("bind", ["127.0.0.1", "0.0.0.0", ""])  # noqa: S104 - as in a container
+async def test_where_the_server_was_told_to_listen(bind: str) -> None:
+    """Without --url the server's own variable says where it is; every address of the machine is also its own."""
+    async with answering(b"") as url:
+        where = f"{bind}:{url.split(':')[2].partition('/')[0]}"
+        done = await asyncio.to_thread(run, "healthcheck", JWKS_SERVER_ADMIN_BIND=where)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("bind", ["[::]:1", "[::1]:1"])
+def test_where_the_server_was_told_to_listen_in_ipv6(bind: str) -> None:
+    """The same for IPv6."""
+    done = run("healthcheck", JWKS_SERVER_ADMIN_BIND=bind)
+    assert (done.returncode, "http://[::1]:1/readyz says" in done.stderr) == (1, True)
+
+
+async def test_url_by_its_variable() -> None:
+    """Like every option of the server, the URL has a variable; it is stronger than where the server listens."""
+    async with answering(b"", 204) as url:
+        done = await asyncio.to_thread(run, "healthcheck", JWKS_SERVER_URL=url, JWKS_SERVER_ADMIN_BIND="off")
+    assert (done.returncode, f"{url} says 204" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("bind", ["off", "unix:/run/admin.sock", "fd:3", "127.0.0.1:0", "nonsense"])
+def test_nowhere_to_ask(bind: str) -> None:
+    """Where the variable names nothing that HTTP can ask, --url is asked for."""
+    done = run("healthcheck", JWKS_SERVER_ADMIN_BIND=bind)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert (bind in done.stderr, "[config-invalid]" in done.stderr) == (True, True)
+
+
 def test_nobody_there() -> None:
     """A refused connection is not ready, not a wrong call: Docker reserves exit code 2."""
     done = run("healthcheck", "--url", "http://127.0.0.1:1/readyz")

@@ -3,12 +3,20 @@
 import asyncio
 import base64
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from edge import answering
-from support import key, private_pem, public_pem, run, serving, sign, thumbprint
+from support import HANG_SECONDS, SCRIPT, key, private_pem, public_pem, run, serving, sign, thumbprint
+
+from jwks_server.keys.build import build
+from jwks_server.keys.keyset import read_file
+from jwks_server.keys.policy import Policy
 
 ALGS = {
     "RSA": "RS256",
@@ -66,7 +74,7 @@ def test_for_people(keys: Path) -> None:
     """The table names the source, the key and its file."""
     done = run("verify", f"  Bearer {token('RSA')}\n", keys, *ALLOW)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[1].split() == [str(keys), "verified", thumbprint(key("RSA")), "RSA.pem"]
+    assert done.stdout.splitlines()[1].split() == [str(keys), "/", "verified", thumbprint(key("RSA")), "RSA.pem"]
 
 
 def test_unknown_kid(keys: Path) -> None:
@@ -85,6 +93,59 @@ def test_without_a_kid(keys: Path) -> None:
     assert len(header) > len(bare)
 
 
+def signed(header: dict[str, object], kind: str = "P-256") -> str:
+    """Sign a token with a header of one's own."""
+    members = {"alg": ALGS[kind], "kid": thumbprint(key(kind)), **header}
+    signing_input = encoded(members).rpartition(".")[0]
+    return f"{signing_input}.{_signature(key(kind), signing_input)}"
+
+
+def _signature(private: Any, signing_input: str) -> str:
+    r, s = decode_dss_signature(private.sign(signing_input.encode(), ec.ECDSA(hashes.SHA256())))
+    raw = r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"signer": "arn:aws:elasticloadbalancing:eu-1:1:loadbalancer/app/a/b", "client": "c", "exp": 1},
+        {"x5c": ["A" * 2000]},
+        {"b64": True, "crit": ["b64"]},
+    ],
+)
+def test_further_header_members(keys: Path, header: dict[str, object]) -> None:
+    """Private members and long ones in a token's header are no fault (RFC 7515 section 4.3)."""
+    code, found = verified(signed(header), keys)
+    assert (code, found["code"]) == (0, "verified")
+
+
+@pytest.mark.parametrize(
+    "header", [{"crit": ["exp"], "exp": 1}, {"crit": ["exp"]}, {"crit": 5}, {"typ": 1}, {"b64": False}, {"x5c": "A"}]
+)
+def test_a_header_that_must_be_refused(keys: Path, header: dict[str, object]) -> None:
+    """What is critical and unknown, or malformed, is the token's fault and not the key's (RFC 7515 section 4.1.11)."""
+    done = run("verify", "-", keys, *ALLOW, stdin=signed(header).encode())
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "[token-malformed]" in done.stderr
+    assert "header" in done.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(None, "verified"), (1, "signature-wrong")])
+async def test_keys_without_alg(keys: Path, number: int | None, code: str) -> None:
+    """Keys of other types, and one that is malformed, don't end the search."""
+    files = [read_file(path.name, path.read_bytes(), None) for path in keys.iterdir()]
+    jwks = json.loads(build(files, Policy(allow=frozenset({"Ed448", "secp256k1"}))).body)
+    bare = [{name: one[name] for name in one if name not in {"alg", "kid"}} for one in jwks["keys"]]
+    header, payload, _ = signed({}).split(".")
+    header = encoded({"alg": "ES256"}).split(".")[0]
+    signer = key("P-256") if number is None else key("P-256", number)
+    text = f"{header}.{payload}.{_signature(signer, f'{header}.{payload}')}"
+    async with answering(json.dumps({"keys": [{"kty": "RSA"}, *bare]}).encode()) as url:
+        found = await asyncio.to_thread(verified, text, url)
+    assert (found[0], found[1]["code"]) == (0 if code == "verified" else 1, code)
+
+
 def test_another_alg(keys: Path) -> None:
     """A key is for one alg; a token with another is refused before its signature is looked at."""
     code, found = verified(token("RSA", alg="PS256"), keys)
@@ -98,6 +159,84 @@ def test_a_key_for_encryption(keys: Path) -> None:
     (keys / "jwks.toml").write_text('[keys."RSA.pem"]\nuse = "enc"\n')
     code, found = verified(token("RSA"), keys)
     assert (code, found["code"]) == (1, "token-alg-mismatch")
+
+
+@pytest.fixture
+def issuers(tmp_path: Path) -> Path:
+    """Make a directory with two issuers, each with a key of its own."""
+    for number, name in enumerate(("a", "b")):
+        (tmp_path / "issuers" / name).mkdir(parents=True)
+        (tmp_path / "issuers" / name / "k.pem").write_bytes(public_pem(key("P-256", number)))
+    return tmp_path / "issuers"
+
+
+def rows(text: str, directory: Path, *flags: str | Path) -> tuple[int, list[tuple[str, str | None, str | None]]]:
+    """Run verify; read each row's code, issuer and file."""
+    done = run("verify", "-", directory, *flags, "--json", stdin=text.encode())
+    found = json.loads(done.stdout)["sources"]
+    return done.returncode, [(one["code"], one["issuer"], one["file"]) for one in found]
+
+
+def test_each_issuer_by_itself(issuers: Path) -> None:
+    """The issuer whose key verifies is named; another's key with the same kid neither hides it nor stands for it."""
+    kid = ("--kid", "filename")
+    assert rows(sign(key("P-256", 1), "ES256", "k"), issuers, *kid) == (0, [("verified", "/b", "k.pem")])
+    assert rows(sign(key("P-256", 2), "ES256", "k"), issuers, *kid) == (
+        1,
+        [("signature-wrong", "/a", "k.pem"), ("signature-wrong", "/b", "k.pem")],
+    )
+    assert rows(sign(key("P-256", 1), "ES256", "other"), issuers, *kid) == (1, [("kid-unknown", "/b", None)])
+    assert rows(sign(key("P-256", 2), "ES256", "other"), issuers, *kid) == (1, [("kid-unknown", None, None)])
+
+
+def test_an_issuer_at_fault_hides_no_other(issuers: Path) -> None:
+    """What is wrong with one issuer is told only where no other knows the key, and as a row."""
+    (issuers / "a" / "jwks.toml").write_text("no toml")
+    known, unknown = (sign(key("P-256", 1), "ES256", kid) for kid in (thumbprint(key("P-256", 1)), "other"))
+    assert rows(known, issuers) == (0, [("verified", "/b", "k.pem")])
+    assert rows(sign(key("P-256", 2), "ES256", "other"), issuers) == (1, [("policy-invalid", "/a", None)])
+    assert rows(unknown, issuers) == (1, [("kid-unknown", "/b", None), ("policy-invalid", "/a", None)])
+    (issuers / "b" / "jwks.toml").write_text('[keys."k.pem"]\npublish_at = 2099-01-01T00:00:00Z')
+    assert rows(known, issuers) == (1, [("key-pending", "/b", "k.pem")])
+
+
+@pytest.mark.parametrize("file", ["P-256.pem", None])
+def test_revoked_by_thumbprint(tmp_path: Path, file: str | None) -> None:
+    """A revoked key is told so and not as retired, whether its file's time is over or the file is gone."""
+    (tmp_path / "P-256.pem").write_bytes(public_pem(key("P-256")))
+    (tmp_path / "RSA.pem").write_bytes(public_pem(key("RSA")))
+    flags = ("--kid", "filename", "--state", tmp_path / "state.json")
+    if file is None:
+        asyncio.run(_served_once(tmp_path, *map(str, flags)))
+        (tmp_path / "P-256.pem").unlink()
+    (tmp_path / "jwks.toml").write_text(
+        f'revoked = ["{thumbprint(key("P-256"))}"]\n[keys."P-256.pem"]\nremove_at = 2020-01-01T00:00:00Z'
+    )
+    assert rows(sign(key("P-256"), "ES256", "P-256"), tmp_path, *flags) == (1, [("key-revoked", "/", "P-256.pem")])
+
+
+async def _served_once(directory: Path, *flags: str) -> None:
+    async with serving(directory, *flags):
+        pass
+
+
+async def test_without_a_kid_at_an_empty_set() -> None:
+    """A token that names no key, and no key: nothing is said of a kid."""
+    text = f"{encoded({'alg': 'ES256'}).partition('.')[0]}.e30.c2ln"
+    async with answering(b'{"keys":[]}') as url:
+        found = await asyncio.to_thread(verified, text, url)
+    assert (found[0], found[1]["code"], found[1]["reason"]) == (1, "kid-unknown", "There is no key at all.")
+
+
+@pytest.mark.parametrize("redirection", ["<&-", "0>/dev/null"])
+def test_no_standard_input(keys: Path, redirection: str) -> None:
+    """A standard input that is closed, or for writing only, is no traceback."""
+    shell = f'exec "$0" verify - "$1" {redirection}'
+    done = subprocess.run(
+        ["sh", "-c", shell, SCRIPT, keys], capture_output=True, text=True, timeout=HANG_SECONDS, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "[config-invalid]" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -122,13 +261,13 @@ async def test_retiring_and_retired(tmp_path: Path, keys: Path) -> None:
     flags = ("--state", str(state), "--retain", "3600")
     async with serving(keys, *ALLOW, *flags) as server:
         code, found = await asyncio.to_thread(verified, token("RSA"), keys, *flags)
-        assert "RSA.pem, safe to sign with from" in found["reason"]
+        assert (found["file"], "safe to sign with from" in found["reason"]) == ("RSA.pem", True)
         (keys / "P-256.pem").unlink()
         await server.log("key-retiring", file="P-256.pem")
         server.process.terminate()
         await server.end()
     code, found = verified(token(), keys, *flags)
-    assert (code, found["code"], "retires at" in found["reason"]) == (0, "verified", True)
+    assert (code, found["code"], "it retires at" in found["reason"]) == (0, "verified", True)
     code, found = verified(token(), keys, *flags[:2])
     assert (code, found["code"], "P-256.pem is gone" in found["reason"]) == (1, "key-retired", True)
 
@@ -184,5 +323,5 @@ def test_sources_that_can_not_be_read(tmp_path: Path, keys: Path) -> None:
     assert run("verify", token()).returncode == 2
     (keys / "jwks.toml").write_text("no toml")
     done = run("verify", token(), keys)
-    assert (done.returncode, "[policy-invalid]" in done.stderr) == (1, True)
+    assert (done.returncode, "policy-invalid" in done.stdout) == (1, True)
     assert public_pem(key("P-256")).decode() not in done.stderr

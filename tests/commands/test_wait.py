@@ -5,6 +5,8 @@ import json
 import os
 import pty
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -139,6 +141,85 @@ async def test_timeout(tmp_path: Path, arguments: list[str], mentions: str) -> N
     assert "[wait-timeout]" in last
 
 
+@asynccontextmanager
+async def silent() -> AsyncIterator[str]:
+    """Accept connections, and never answer; give the URL."""
+    over = asyncio.Event()
+
+    async def hang(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+        writer.close()
+
+    async with await asyncio.start_server(hang, "127.0.0.1") as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        over.set()
+
+
+async def test_one_that_hangs_hides_no_other() -> None:
+    """What one answers is said while another is silent; so is the silence, and at the end both are named."""
+    async with silent() as hanging, answering(b'{"keys":[]}') as url:
+        async with waiting(KID, hanging, url) as wait:
+            await wait.says("127.0.0.1: is without the key")
+            await wait.says(f"{hanging} at 127.0.0.1: has not answered yet")
+        done = await asyncio.to_thread(run, "wait", KID, hanging, url, "--timeout", "1", "--json")
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert (f"{hanging} at 127.0.0.1: has not answered yet" in last, f"{url} at 127.0.0.1: is" in last) == (True, True)
+    assert {one["url"]: one["serves"] for one in json.loads(done.stdout)["replicas"]} == {hanging: None, url: False}
+
+
+async def test_one_that_falls_silent() -> None:
+    """A replica that answered before, and hangs until the time is over, is named with both."""
+    asked = asyncio.Event()
+
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        if not asked.is_set():
+            asked.set()
+            writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"keys":[]}')
+            await writer.drain()
+        else:
+            await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(once, "127.0.0.1") as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        async with waiting(KID, url, "--timeout", "2") as wait:
+            assert (await wait.end())[0] == 1
+    assert "127.0.0.1: is without the key, and has not answered since. [wait-timeout]" in wait.stderr
+
+
+def test_a_name_that_hangs() -> None:
+    """A resolver that never answers doesn't keep the program beyond its time; the URL is named."""
+    program = (
+        "import socket, sys, threading\n"
+        "from jwks_server import __main__\n"
+        "socket.getaddrinfo = lambda *_, **__: threading.Event().wait()\n"
+        "sys.argv = ['jwks-server', 'wait', 'kid', 'http://keys.internal/', '--timeout', '0.5']\n"
+        "__main__.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=HANG_SECONDS, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "http://keys.internal/: has not answered yet. [wait-timeout]" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("kid", ["-Pq6PhxH8wTfy4xvXCyXQBNrPPiGxnDMgMdF1ohH0Zg", "--Pq6PhxH8wTfy4xvXCyXQBN"])
+@pytest.mark.parametrize("flags", [(), ("--gone",)])
+async def test_a_kid_that_begins_with_a_dash(kid: str, flags: tuple[str, ...]) -> None:
+    """A thumbprint may begin with a dash, and hold any letter; it is no option."""
+    keys = [] if flags else [{"kid": kid}]
+    async with answering(json.dumps({"keys": keys}).encode()) as url:
+        done = await asyncio.to_thread(run, "wait", *flags, kid, url, "--timeout", "20")
+    assert (done.returncode, done.stdout.startswith(f"{kid} is ")) == (0, True)
+
+
+def test_short_help() -> None:
+    """-h stays what it is everywhere."""
+    assert run("wait", "-h").stdout == run("wait", "--help").stdout != ""
+
+
 async def test_what_is_no_set_is_no_replica() -> None:
     """An answer that is no JWK Set is told, and waited on."""
     async with answering(b"<html>") as url:
@@ -191,6 +272,9 @@ def drain(descriptor: int) -> bytes:
         (["kid", "http://a/", "--published-at", "2026-01-01T00:00:00Z"], "--published-at"),
         (["kid", "http://a/", "--safe", "--published-at", "yesterday"], "yesterday"),
         (["kid", "http://a/", "--safe", "--published-at", "2026-01-01T00:00:00"], "offset"),
+        (["kid", "http://a/", "--safe", "--published-at", "9999-12-31T23:59:59Z"], "9999"),
+        (["kid", "http://[fe80::1%25eth0]/"], "zone"),
+        (["kid", "http://a/", "--time-out", "5"], "--time-out"),
         (["kid", "http://a/", "--timeout", "0"], "--timeout"),
         (["kid", "http://a/", "--interval", "nan"], "nan"),
     ],

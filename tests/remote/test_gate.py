@@ -67,6 +67,19 @@ def test_replicas_that_come_and_go() -> None:
     assert gate.opens_at == 20 + 300 + 100
 
 
+def test_half_a_round() -> None:
+    """What came of a round so far may shut the gate and start the time anew, but never opens it."""
+    gate = Gate(propagation=100)
+    gate.glimpse({A: WITH, B: WITH})
+    assert (gate.opens_at, gate.sights) == (None, {A: WITH, B: WITH})
+    gate.take({A: WITH, B: WITH}, 10)
+    gate.glimpse({A: WITH, B: WITHOUT})
+    gate.glimpse({A: WITH, B: WITH})
+    assert gate.opens_at is None
+    gate.take({A: WITH, B: WITH}, 20)
+    assert gate.opens_at == 20 + 300 + 100
+
+
 def test_published_at() -> None:
     """A time that is known counts, but no gate opens before all replicas were seen."""
     gate = Gate(propagation=100, published_at=5)

@@ -27,6 +27,7 @@ class Served:
         self.addresses = list(self.kids)
         self.asked: list[tuple[str, str | None, int]] = []
         self.port = 0
+        self.max_age = 60
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answer as the replica at the address would."""
@@ -37,7 +38,7 @@ class Served:
         status = 304 if request.headers.get("If-None-Match") == tag else 200
         self.asked.append((address, request.host, status))
         body = json.dumps({"keys": [{"kid": kid} for kid in kids]}) if status == 200 else None
-        return web.Response(text=body, status=status, headers={"ETag": tag, "Cache-Control": "max-age=60"})
+        return web.Response(text=body, status=status, headers={"ETag": tag, "Cache-Control": f"max-age={self.max_age}"})
 
     def getaddrinfo(self, host: str, port: int, *_: object, **__: object) -> list[Any]:
         """Resolve as a headless Service does."""
@@ -99,6 +100,16 @@ async def test_what_is_known_is_not_sent_again(served: Served) -> None:
         "127.0.0.2": True,
         "127.0.0.3": False,
     }
+
+
+async def test_what_is_not_sent_again_may_be_kept_longer(served: Served) -> None:
+    """A 304 says anew how long the answer may be kept (RFC 9111 section 4.3.4)."""
+    asking = replicas(served, "old")
+    served.max_age = 2
+    assert {sight.max_age for sight in (await asking.ask()).values()} == {2}
+    served.max_age = 3600
+    assert {sight.max_age for sight in (await asking.ask()).values()} == {3600}
+    assert {status for _, _, status in served.asked[-3:]} == {304}
 
 
 async def test_names_are_resolved_anew(served: Served) -> None:
