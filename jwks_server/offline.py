@@ -62,8 +62,13 @@ def look(settings: Settings) -> Mapping[str, Look]:
     )
     seen = directory.read()
     remembered = StateFile(settings.state).load(set_aside=False) if settings.state else {}
-    # Where folders have keys the directory needs none of its own.
-    issuers = {path: one for path, one in seen.items() if not isinstance(one, Scan) or not one.empty}
+    # Where folders have keys the directory needs none of its own; what is retained may be all that an issuer has.
+    retained = remembered if settings.policy.retain else {}
+    issuers = {
+        path: one
+        for path, one in seen.items()
+        if not isinstance(one, Scan) or not one.empty or (one.there and path in retained)
+    }
     now, table = time.time(), mounts.table()
     return {
         path: _look(path, one, settings, remembered.get(path), now, mounts.subpaths(directory.folder(path), table))

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 import writers
 from polling import Kids, polling
-from support import HANG_SECONDS, Running, key, public_pem, serving
+from support import HANG_SECONDS, SCRIPT, Running, key, public_pem, serving
 
 from jwks_server.keys.keyset import read_file
 
@@ -251,6 +251,8 @@ async def test_restart_with_an_emptied_folder(tmp_path: Path, emptied: str) -> N
     for _ in range(2):
         async with serving(keys, *flags) as server:
             assert await get(server, path) == before
+    judged = subprocess.run([SCRIPT, "check", str(keys), *flags, "--json"], check=True, capture_output=True)
+    assert [one["verdict"] for one in json.loads(judged.stdout)["issuers"][emptied]["files"]] == ["retiring"]
 
 
 async def test_kernel_without_watches(tmp_path: Path) -> None:

@@ -35,9 +35,9 @@ def command(*, file: Path, settings: Settings, as_json: bool) -> None:
     for key in keys:
         members: dict[str, Any] = json.loads(key.json)
         output.table(("MEMBER", "VALUE"), [(name, _short(value)) for name, value in members.items()])
-        click.echo(", ".join([key.state, *(f"{name} {instant}" for name, instant in _times(key).items())]))
+        output.line(", ".join([key.state, *(f"{name} {instant}" for name, instant in _times(key).items())]))
     if not keys:
-        click.echo("Nothing: the policy revokes the key, or its time is over.")
+        output.line("Nothing: the policy revokes the key, or its time is over.")
 
 
 def _times(key: Key) -> dict[str, str]:

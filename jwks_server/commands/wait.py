@@ -110,7 +110,7 @@ def command(  # noqa: PLR0913 - one parameter an option
             output.document(_document(gate, kid))
     if not as_json:
         word = "gone from" if gone else "safe to sign with, and served by" if safe else "served by"
-        click.echo(f"{kid} is {word} {len(gate.sights)} of {len(gate.sights)} replicas.")
+        output.line(f"{kid} is {word} {len(gate.sights)} of {len(gate.sights)} replicas.")
 
 
 async def _until_open(gate: Gate, replicas: Replicas, progress: Progress, *, interval: float, limit: float) -> bool:
