@@ -10,11 +10,11 @@ from typing import Any, Literal, get_args
 import click
 
 from jwks_server import __version__
-from jwks_server.commands.output import printable
 from jwks_server.config import Loop, Settings
 from jwks_server.errors import ConfigError, JwksError
 from jwks_server.flags import finite, limits_of, listening_of, listening_options, option
 from jwks_server.options import directory_argument, key_options
+from jwks_server.text import printable
 
 _INTERRUPTED = 130
 # What keys/pem.py says of a file without any is no PEM.

@@ -14,6 +14,8 @@ from typing import Literal
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
+from jwks_server.text import printable
+
 LogFormat = Literal["console", "json"]
 
 _LINES_WAITING = 10_000
@@ -126,8 +128,8 @@ def _without_traceback(_logger: WrappedLogger, _method: str, event: EventDict) -
 
 
 def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Escape what could steer a terminal, or is no Unicode: any bytes may be in a file's name."""
+    """Make every value fit to be shown."""
     for name, value in event.items():
-        if isinstance(value, str) and not value.isprintable():
-            event[name] = value.encode("unicode_escape").decode("ascii")
+        if isinstance(value, str):
+            event[name] = printable(value)
     return event

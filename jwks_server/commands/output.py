@@ -9,6 +9,7 @@ from typing import Any, TextIO
 import click
 
 from jwks_server.errors import JwksError, OutputUnusable
+from jwks_server.text import printable
 
 # What a shell says of a command that SIGPIPE ended.
 _READER_LEFT = 141
@@ -62,8 +63,3 @@ def write(text: str) -> None:
         if isinstance(exc, BrokenPipeError):
             sys.exit(_READER_LEFT)
         raise OutputUnusable(f"Standard output can't be written: {exc.strerror}; send it elsewhere.") from exc
-
-
-def printable(text: str) -> str:
-    """Escape what is no printable Unicode."""
-    return text if text.isprintable() else text.encode("unicode_escape", "surrogateescape").decode("ascii")

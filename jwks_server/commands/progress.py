@@ -7,9 +7,9 @@ from typing import Self
 
 import click
 
-from jwks_server.commands.output import printable
 from jwks_server.keys.changes import utc
 from jwks_server.remote.gate import SILENT, Gate, Replica
+from jwks_server.text import printable
 
 
 class Progress:

@@ -15,6 +15,7 @@ import structlog
 from jwks_server.address import Address, AnyAddress, Descriptor, UnixAddress
 from jwks_server.config import Listening
 from jwks_server.errors import ListenError
+from jwks_server.text import reason
 
 # asyncio's own loop accepts so many before it does anything else.
 _ACCEPTED_AT_ONCE = 32
@@ -70,8 +71,7 @@ class Listener:
         except socket.gaierror as exc:
             raise ListenError(f"{address} can't be listened on: no such host; choose another with {flag}.") from exc
         except OSError as exc:
-            reason = os.strerror(exc.errno) if exc.errno else str(exc)
-            raise ListenError(f"{address} can't be listened on ({reason}); choose another with {flag}.") from exc
+            raise ListenError(f"{address} can't be listened on ({reason(exc)}); choose another with {flag}.") from exc
         self._sockets = [socket.socket(fileno=os.dup(one.fileno())) for one in self._server.sockets]
         for one in self._sockets:
             one.listen(backlog)

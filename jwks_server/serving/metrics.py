@@ -15,6 +15,7 @@ from jwks_server import __version__
 from jwks_server.counts import Reloads, Traffic
 from jwks_server.keys.keyset import Key, KeySet
 from jwks_server.serving.state import State
+from jwks_server.text import well_formed
 
 _PREFIX = "jwks_server_"
 
@@ -135,10 +136,5 @@ def _counter(name: str, meaning: str, labels: tuple[str, ...], values: Values) -
 
 def _filled(family: GaugeMetricFamily | CounterMetricFamily, values: Values) -> Metric:
     for labels, value in values.items():
-        family.add_metric([_text(label) for label in labels], value)
+        family.add_metric([well_formed(label) for label in labels], value)
     return family
-
-
-def _text(label: str) -> str:
-    """Write what is no Unicode with escapes: any bytes may be in a file's name."""
-    return label.encode("utf-8", "backslashreplace").decode("utf-8")

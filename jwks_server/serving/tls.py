@@ -12,6 +12,7 @@ import structlog
 from jwks_server.errors import TlsInvalid
 from jwks_server.serving.fastpath import FastPath
 from jwks_server.serving.front import Front
+from jwks_server.text import reason
 from jwks_server.threads import in_thread
 
 _LOOK_SECONDS = 1.0
@@ -91,13 +92,10 @@ class Certificate:
             # Without a password OpenSSL would ask the terminal for one.
             context.load_cert_chain(*self._files, password=b"")
         except (OSError, ValueError) as exc:
-            reason = (
-                os.strerror(exc.errno)
-                if isinstance(exc, OSError) and exc.errno and not isinstance(exc, ssl.SSLError)
-                else str(exc)
-            )
+            # The number of an error of OpenSSL's is none of the system's.
+            why = reason(exc) if isinstance(exc, OSError) and not isinstance(exc, ssl.SSLError) else str(exc)
             raise TlsInvalid(
-                f"{self._files[0]} and {self._files[1]} are no certificate and its key ({reason}); mend them."
+                f"{self._files[0]} and {self._files[1]} are no certificate and its key ({why}); mend them."
             ) from exc
         return context
 

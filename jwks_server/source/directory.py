@@ -11,8 +11,9 @@ from jwks_server.catalog import ROOT
 from jwks_server.config import read_passphrase
 from jwks_server.errors import DirectoryMissing, DirectoryUnreadable, IssuerNameInvalid, SourceError
 from jwks_server.keys.table import FILE_NAME
-from jwks_server.source.folder import Folder, Scan, reason
+from jwks_server.source.folder import Folder, Scan
 from jwks_server.source.volume import DATA_LINK, Open, folders, steadily
+from jwks_server.text import reason
 
 Seen = Scan | SourceError
 

@@ -12,6 +12,7 @@ from jwks_server.keys.keyset import KeyFile, read_file
 from jwks_server.keys.table import FILE_NAME
 from jwks_server.source.files import Fingerprint, contents
 from jwks_server.source.volume import Open, descriptor
+from jwks_server.text import reason
 
 _VOLUME_DEPTH = 8
 # What is wrong with the machine and not with the file: it must not cost a key that is known.
@@ -143,8 +144,3 @@ def _read_policy(folder: int) -> bytes | PolicyInvalid | None:
         return PolicyInvalid(f"{FILE_NAME}: {error.message}")
     except OSError as exc:
         return PolicyInvalid(f"{FILE_NAME} can't be read: {reason(exc)}; mend it.")
-
-
-def reason(exc: OSError) -> str:
-    """Say in the system's words what is wrong."""
-    return os.strerror(exc.errno or errno.EIO)

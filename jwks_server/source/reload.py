@@ -21,6 +21,7 @@ from jwks_server.source.folder import Scan
 from jwks_server.source.issuer import Issuer, News, Render
 from jwks_server.source.state import Remembered, StateFile
 from jwks_server.source.triggers import EVERYWHERE, Trigger, Triggers
+from jwks_server.text import well_formed
 from jwks_server.threads import in_thread
 
 R = TypeVar("R")
@@ -151,7 +152,7 @@ class Reloader(Generic[R]):
             self._catalog.publish(changes, awaited)
 
     def _record(self, triggers: Iterable[tuple[Trigger, str]], steps: Sequence[_Step[R]], seconds: float) -> None:
-        faults = {_text(path): tuple(one.faults.values()) for path, one in self._issuers.items() if one.faults}
+        faults = {well_formed(path): tuple(one.faults.values()) for path, one in self._issuers.items() if one.faults}
         if self._state_faults:
             faults[ROOT] = (*faults.get(ROOT, ()), *self._state_faults.values())
         published = any(step.news.entry or step.news.gone for step in steps)
@@ -226,8 +227,3 @@ class Reloader(Generic[R]):
                 log.error("reload-failed", code=code, reason=fault.message, serving=serving)
         for code in before.keys() - now.keys():
             log.info("reload-recovered", code=code, directory=str(self._directory.folder(path)))
-
-
-def _text(path: str) -> str:
-    """Make what is no UTF-8 in a folder's name writable."""
-    return path.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -17,6 +17,7 @@ from jwks_server.keys.jwk import PublicKey, thumbprint
 from jwks_server.keys.keyset import Key, KeySet
 from jwks_server.keys.kinds import KINDS
 from jwks_server.keys.policy import Policy
+from jwks_server.text import reason
 
 _log = structlog.get_logger(__name__)
 
@@ -102,8 +103,7 @@ class StateFile:
         return keyset, f"{json.dumps(path)}: {json.dumps(entries, indent=1)}"
 
     def _unusable(self, what: str, exc: OSError) -> StateUnusable:
-        reason = os.strerror(exc.errno) if exc.errno else str(exc)
-        return StateUnusable(f"{self._path} can't be {what}: {reason}; mend its directory's mode, or its disk.")
+        return StateUnusable(f"{self._path} can't be {what}: {reason(exc)}; mend its directory's mode, or its disk.")
 
 
 class Remembered:
