@@ -143,16 +143,21 @@ def algorithm(kind: Kind, use: Use, rsa_alg: str, ed_alg: str) -> str | None:
     return next(iter(kind.sig), None)
 
 
+def digest(data: bytes) -> str:
+    """Digest bytes with SHA-256, as base64url: for thumbprints and entity tags."""
+    return b64url(hashlib.sha256(data).digest())
+
+
 def thumbprint(members: Members) -> str:
     """Digest a JWK's required members with SHA-256, as base64url (RFC 7638 section 3)."""
     required = {name: members[name] for name in _THUMBPRINT_MEMBERS[str(members["kty"])]}
     canonical = json.dumps(required, sort_keys=True, separators=(",", ":")).encode("utf-8")
-    return b64url(hashlib.sha256(canonical).digest())
+    return digest(canonical)
 
 
 def _spki_sha256(key: PublicKeyTypes) -> str:
     spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return b64url(hashlib.sha256(spki).digest())
+    return digest(spki)
 
 
 def filename_kid(name: str) -> str:

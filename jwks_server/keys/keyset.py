@@ -1,6 +1,5 @@
 """What a key set is: its files, keys, verdicts."""
 
-import hashlib
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -122,7 +121,7 @@ class KeySet:
     @property
     def digest(self) -> str:
         """SHA-256 of the body, as base64url: what its entity tag is too, so that replicas can be compared."""
-        return jwk.b64url(hashlib.sha256(self.body).digest())
+        return jwk.digest(self.body)
 
     def max_age(self, now: float) -> int:
         """Tell how long a cache may keep the set from now on, in whole seconds: never past the next change.

@@ -1,12 +1,12 @@
 """A body -> finished replies: codings, entity tags, headers."""
 
-import base64
 import gzip
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import brotli
+
+from jwks_server.keys.jwk import digest
 
 # Keys are random, so the best compression would take milliseconds to save some bytes. Beyond this size, which no
 # client reads, the least is enough.
@@ -77,8 +77,7 @@ def _encoded(body: bytes) -> Sequence[tuple[str, bytes]]:
 
 
 def _variant(coding: str, body: bytes, media_type: str, shared: Mapping[str, str]) -> Variant:
-    digest = base64.urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode("ascii")
-    revalidated = {"ETag": f'"{digest}"', **shared}
+    revalidated = {"ETag": f'"{digest(body)}"', **shared}
     encoding = {} if coding == "identity" else {"Content-Encoding": coding}
     headers = {"Content-Type": media_type, **encoding, **revalidated}
     return Variant(coding, body, revalidated["ETag"], headers, revalidated)
