@@ -63,9 +63,6 @@ class Reply:
             self._data = _DATE.sub(b"\r\nDate: %b\r\n" % formatdate(second, usegmt=True).encode("ascii"), self._data, 1)
         return self._data
 
-    def __len__(self) -> int:
-        return len(self._data)
-
 
 class Memory:
     """Replies to requests, for as long as the catalog's edition is the same.
@@ -104,7 +101,7 @@ class Memory:
             self._forget()
         if answer.edition is None or answer.edition is not self._edition:
             return
-        key = self._keys.get(request) or key_of(request)
+        key = self._keys.get(request) or self._key_of(request)
         if key in self._replies:  # another connection's, learned meanwhile
             return
         size = len(key) + len(reply)
