@@ -369,7 +369,7 @@ class MethodNotAllowed(Problem):
     code = "method-not-allowed"
     status = 405
 
-    def __init__(self, message: str, allow: str = "GET, HEAD, OPTIONS") -> None:
+    def __init__(self, message: str, allow: str) -> None:
         super().__init__(message)
         self.allow = allow
 

@@ -4,21 +4,18 @@ import asyncio
 import typing
 from collections.abc import Callable, Iterable
 
-import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMethod
 
 from jwks_server.catalog import Edition
 from jwks_server.config import Limits
-from jwks_server.errors import BadRequest, InternalError, MethodNotAllowed, Problem
-from jwks_server.serving.reply import ALLOW, problem
+from jwks_server.errors import BadRequest, MethodNotAllowed, Problem
+from jwks_server.serving.reply import ALLOW, fault, problem
 from jwks_server.serving.representation import Representation
 
 # Deadlines are kept for all connections at once; aiohttp sees only some of a connection's requests.
 _NO_DEADLINE_SECONDS = 10 * 365 * 86400
 _BAD_REQUEST = 400
-
-_log = structlog.get_logger(__name__)
 
 
 class Answered(typing.NamedTuple):
@@ -148,10 +145,9 @@ class Protocol(web.RequestHandler):
             raise ConnectionError("a part of the reply has been sent already")
         error: Problem
         if status != _BAD_REQUEST:
-            _log.error("request-failed", code=InternalError.code, reason=type(exc).__name__, exc_info=exc)
-            error = InternalError("The request met a fault of this server; it has been logged.")
+            error = fault(exc)
         elif isinstance(exc, BadHttpMethod):
-            error = MethodNotAllowed(f"Only {ALLOW} are answered here.")
+            error = MethodNotAllowed(f"Only {ALLOW} are answered here.", ALLOW)
         else:
             error = BadRequest("What was sent is not an HTTP request.", "parser")
             self._asker.refused(error)

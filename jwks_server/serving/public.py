@@ -1,12 +1,10 @@
 """The public aiohttp application: JWK Sets and discovery documents, and nothing else."""
 
-import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from jwks_server.catalog import ROOT, Catalog, Edition
 from jwks_server.errors import (
-    InternalError,
     MethodNotAllowed,
     NoKeySet,
     NotAcceptable,
@@ -16,7 +14,7 @@ from jwks_server.errors import (
 )
 from jwks_server.serving import negotiation
 from jwks_server.serving.protocol import Protocol
-from jwks_server.serving.reply import ALLOW, Reply, problem
+from jwks_server.serving.reply import ALLOW, Reply, fault, problem
 from jwks_server.serving.representation import CORS, Representation
 
 _PREFLIGHT = {
@@ -26,8 +24,6 @@ _PREFLIGHT = {
     "Access-Control-Allow-Headers": "*",
     "Access-Control-Max-Age": "86400",
 }
-
-_log = structlog.get_logger(__name__)
 
 
 def application(catalog: Catalog[Representation], path: str) -> web.Application:
@@ -50,7 +46,7 @@ def application(catalog: Catalog[Representation], path: str) -> web.Application:
             case "OPTIONS":
                 reply = Reply(status=204, headers=_PREFLIGHT)
             case _:
-                raise MethodNotAllowed(f"Only {ALLOW} are answered here.")
+                raise MethodNotAllowed(f"Only {ALLOW} are answered here.", ALLOW)
         if isinstance(request.protocol, Protocol):
             request.protocol.edition = edition
         return reply
@@ -94,5 +90,4 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except web.HTTPNotFound:
         return problem(NotFound("Nothing is served at this path."))
     except Exception as exc:  # noqa: BLE001 - the top guard of a request
-        _log.error("request-failed", code=InternalError.code, reason=type(exc).__name__, exc_info=exc)
-        return problem(InternalError("The request met a fault of this server; it has been logged."))
+        return problem(fault(exc))

@@ -5,13 +5,16 @@ from collections.abc import Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 
+import structlog
 from aiohttp import hdrs, web
 
-from jwks_server.errors import MethodNotAllowed, NoKeySet, Problem
+from jwks_server.errors import InternalError, MethodNotAllowed, NoKeySet, Problem
 from jwks_server.serving.representation import CORS, NO_SNIFFING
 
 ALLOW = "GET, HEAD, OPTIONS"
 _RETRY_AFTER_SECONDS = "1"
+
+_log = structlog.get_logger(__name__)
 
 
 class Reply(web.Response):
@@ -25,6 +28,12 @@ class Reply(web.Response):
 def problem(error: Problem) -> Reply:
     """Answer with a problem document; caches must not keep it."""
     return Reply(status=error.status, headers=_headers(error), body=_document(error))
+
+
+def fault(exc: BaseException | None) -> InternalError:
+    """Log a fault of this program's, and tell the client no more than that."""
+    _log.error("request-failed", code=InternalError.code, reason=type(exc).__name__, exc_info=exc)
+    return InternalError("The request met a fault of this server; it has been logged.")
 
 
 def refusal(error: Problem, *, to_head: bool = False) -> bytes:
