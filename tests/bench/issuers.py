@@ -4,7 +4,7 @@ import http.client
 import time
 from pathlib import Path
 
-from bench.rotation import IDLE_SECONDS, PATH, ask, milliseconds, pem, replace, run, serving
+from bench.rotation import PATH, ask, milliseconds, pem, print_idle, replace, run, serving
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 _ISSUERS = 1_000
@@ -40,10 +40,7 @@ def issuers(directory: Path) -> None:
             used.append(server.cpu() - before)
             time.sleep(0.1)
         print(f"one more key: {milliseconds(taken)}; CPU {sum(used) / _CHANGES * 1e3:.1f} ms with the polling")
-        before = server.cpu()
-        time.sleep(IDLE_SECONDS)
-        idle = (server.cpu() - before) / IDLE_SECONDS
-        print(f"idle with {_ISSUERS} issuers: {idle:.2%} of one core, RSS {server.rss():.1f} MiB")
+        print_idle(server, f" with {_ISSUERS} issuers")
         connection.close()
 
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 _ROTATIONS = 200
-IDLE_SECONDS = 10
+_IDLE_SECONDS = 10
 _MANY = 10_000
 PATH = "/.well-known/jwks.json"
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -118,9 +118,15 @@ def rotations(directory: Path) -> None:
             time.sleep(0.02)  # let the watch come to rest: each rotation is one by itself
         connection.close()
         print(f"rename -> first answer with the new key, {_ROTATIONS} rotations: {milliseconds(taken)}")
-        before = server.cpu()
-        time.sleep(IDLE_SECONDS)
-        print(f"idle: {(server.cpu() - before) / IDLE_SECONDS:.2%} of one core, RSS {server.rss():.1f} MiB")
+        print_idle(server, "")
+
+
+def print_idle(server: Server, situation: str) -> None:
+    """Print what the server costs while nothing happens."""
+    before = server.cpu()
+    time.sleep(_IDLE_SECONDS)
+    idle = (server.cpu() - before) / _IDLE_SECONDS
+    print(f"idle{situation}: {idle:.2%} of one core, RSS {server.rss():.1f} MiB")
 
 
 def many(directory: Path) -> None:
@@ -150,10 +156,7 @@ def many(directory: Path) -> None:
             last = etag
             time.sleep(1.5)
         print(f"one more key: {milliseconds(taken)}; slowest concurrent answer {slowest * 1e3:.1f} ms")
-        before = server.cpu()
-        time.sleep(IDLE_SECONDS)
-        idle = (server.cpu() - before) / IDLE_SECONDS
-        print(f"idle with {count} files: {idle:.2%} of one core, RSS {server.rss():.1f} MiB")
+        print_idle(server, f" with {count} files")
         connection.close()
 
 
