@@ -24,7 +24,6 @@ class Judge:
 
     def __init__(self, pollers: int) -> None:
         self.seen: dict[Kids, int] = {}
-        self._answers = 0
         self._last: list[Kids | None] = [None] * pollers
         self._counts = [0] * pollers
         self._news = asyncio.Condition()

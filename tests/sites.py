@@ -36,6 +36,12 @@ class Site:
         """Open a connection."""
         return await asyncio.open_connection("127.0.0.1", self.port, limit=2**26)
 
+    async def emptied(self) -> None:
+        """Wait until no connection is left."""
+        async with asyncio.timeout(HANG_SECONDS):
+            while len(self.front):
+                await asyncio.sleep(0.01)
+
     async def say(self, *writes: bytes, half_close: bool = False) -> bytes:
         """Send the writes one after the other; read until the server closes."""
         async with asyncio.timeout(HANG_SECONDS):

@@ -116,11 +116,6 @@ def certificate_pem(*certificates: x509.Certificate) -> bytes:
     return b"".join(one.public_bytes(Encoding.PEM) for one in certificates)
 
 
-def uint(text: str) -> int:
-    """Read a base64url member as an unsigned integer."""
-    return int.from_bytes(unb64(text), "big")
-
-
 def unb64(text: str) -> bytes:
     """Read base64url without padding, and insist that there is none."""
     assert "=" not in text
