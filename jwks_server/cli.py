@@ -10,10 +10,10 @@ from typing import Any, Literal, get_args
 import click
 
 from jwks_server import __version__
-from jwks_server.config import Loop, Settings
 from jwks_server.errors import ConfigError, JwksError
-from jwks_server.flags import finite, limits_of, listening_of, listening_options, option
-from jwks_server.options import directory_argument, key_options
+from jwks_server.options.declare import finite, limits_of, listening_of, listening_options, option
+from jwks_server.options.settings import Loop, Settings
+from jwks_server.options.shared import directory_argument, key_options
 from jwks_server.text import printable
 
 _INTERRUPTED = 130
@@ -105,7 +105,7 @@ def serve(  # noqa: PLR0913 - one parameter an option
         fast_path=not no_fast_path,
     )
     from jwks_server import service  # noqa: PLC0415 - help and usage errors need no web server
-    from jwks_server.telemetry import logging_to_stderr  # noqa: PLC0415 - as the web server
+    from jwks_server.logs import logging_to_stderr  # noqa: PLC0415 - as the web server
 
     with logging_to_stderr(log_format, log_level):
         service.run(settings)

@@ -6,16 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from jwks_server.catalog import ROOT, Entry
-from jwks_server.config import Settings
 from jwks_server.errors import FileUnreadable, KeyFileError, NoKeys, PolicyInvalid, SourceError
 from jwks_server.keys.build import build
 from jwks_server.keys.keyset import KeyFile, KeySet, Verdict, read_file
 from jwks_server.keys.lint import Finding, lint
 from jwks_server.keys.policy import Policy, parse
 from jwks_server.keys.table import FILE_NAME
-from jwks_server.serving.pages import pages
-from jwks_server.serving.representation import Representation
+from jwks_server.options.settings import Settings
+from jwks_server.published.catalog import ROOT, Entry
+from jwks_server.published.pages import Endpoint, pages
 from jwks_server.source import mounts
 from jwks_server.source.directory import Directory, Seen
 from jwks_server.source.files import contents
@@ -36,7 +35,7 @@ class Look:
     """
 
     keyset: KeySet
-    entry: Entry[Representation] | None = None
+    entry: Entry | None = None
     fault: SourceError | None = None
     findings: tuple[Finding, ...] = ()
     remembered: KeySet | None = None
@@ -94,7 +93,7 @@ def _look(  # noqa: PLR0913, PLR0917 - what an issuer is made of
         fault = NoKeys(f"No file in {place} gives a key; put one there, or say --allow-empty.")
         return Look(keyset, fault=fault, remembered=remembered)
     max_age = keyset.max_age(now)
-    entry = Entry(keyset, max_age, pages(issuer, keyset, max_age, path=settings.path, media_type=settings.media_type))
+    entry = Entry(keyset, max_age, pages(issuer, keyset, max_age, Endpoint(settings.path, settings.media_type)))
     findings = lint(keyset, seen.files.values(), subpaths & {".", FILE_NAME, *seen.files}, now)
     return Look(keyset, entry, findings=findings, remembered=remembered)
 
@@ -103,7 +102,7 @@ def _look(  # noqa: PLR0913, PLR0917 - what an issuer is made of
 class Published:
     """What would be published, and why what else is there would not; both by issuer path."""
 
-    entries: Mapping[str, Entry[Representation]]
+    entries: Mapping[str, Entry]
     faults: Mapping[str, SourceError]
 
 

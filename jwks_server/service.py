@@ -13,25 +13,23 @@ from typing import Any
 import aiohttp.http_parser
 import structlog
 
-from jwks_server import notify
-from jwks_server.catalog import Catalog
-from jwks_server.config import Loop, Settings
-from jwks_server.counts import Reloads, Traffic
+from jwks_server import systemd
 from jwks_server.errors import ListenError, ParserMissing, TaskDied
-from jwks_server.keys.keyset import KeySet
+from jwks_server.logs import Seldom
+from jwks_server.options.settings import Loop, Settings
+from jwks_server.published.catalog import Catalog
+from jwks_server.published.pages import Endpoint
 from jwks_server.serving import access, admin, public
-from jwks_server.serving.memory import Memory
-from jwks_server.serving.pages import pages
-from jwks_server.serving.representation import Representation
+from jwks_server.serving.response_cache import ResponseCache
 from jwks_server.serving.site import opened, prepared
-from jwks_server.serving.state import State
+from jwks_server.serving.status import State
 from jwks_server.serving.tls import Certificate
 from jwks_server.source.directory import Directory
 from jwks_server.source.reload import Reloader
 from jwks_server.source.state import StateFile
 from jwks_server.source.triggers import Trigger, Triggers
 from jwks_server.source.watch import watch
-from jwks_server.telemetry import Seldom
+from jwks_server.stats import Reloads, Traffic
 from jwks_server.threads import in_thread
 
 _FIRST_LOAD_SECONDS = 5.0
@@ -67,8 +65,8 @@ async def serve(settings: Settings) -> None:
     stop, triggers = asyncio.Event(), Triggers()
     _handle_signals(stop, triggers)
     how = settings.listening
-    catalog, reloads, traffic = Catalog[Representation](), Reloads(), Traffic()
-    memory = Memory(catalog, traffic) if settings.fast_path else None
+    catalog, reloads, traffic = Catalog(), Reloads(), Traffic()
+    memory = ResponseCache(catalog, traffic) if settings.fast_path else None
     certificate = await in_thread(partial(Certificate, str(how.tls_cert), str(how.tls_key))) if how.tls_cert else None
     directory = Directory(
         settings.directory,
@@ -82,35 +80,35 @@ async def serve(settings: Settings) -> None:
     try:
         async with (
             asyncio.TaskGroup() as tasks,
-            prepared(app, settings.limits, traffic, memory=memory, log_access=log_access) as front,
+            prepared(app, settings.limits, traffic, memory=memory, log_access=log_access) as connections,
             prepared(
-                admin.application(State(catalog, reloads, front)),
+                admin.application(State(catalog, reloads, connections)),
                 replace(settings.limits, max_connections=_ADMIN_CONNECTIONS),
                 Traffic(),
-            ) as admin_front,
+            ) as admin_connections,
         ):
             work: dict[str, Callable[[], Coroutine[object, object, None]]] = {
                 "reload": partial(reloader.run, triggers),
                 "watch": partial(_watch, directory, reloader, triggers),
-                "deadlines": front.keep_deadlines,
-                "admin-deadlines": admin_front.keep_deadlines,
-                "watchdog": notify.keep_watchdog,
+                "deadlines": connections.keep_deadlines,
+                "admin-deadlines": admin_connections.keep_deadlines,
+                "watchdog": systemd.keep_watchdog,
                 **({"certificate": certificate.follow} if certificate else {}),
             }
             background = [tasks.create_task(_for_ever(one), name=name) for name, one in work.items()]
             async with opened(
-                admin_front, how.admin, replace(how, grace=_ADMIN_GRACE_SECONDS, reuse_port=False), name="admin"
+                admin_connections, how.admin, replace(how, grace=_ADMIN_GRACE_SECONDS, reuse_port=False), name="admin"
             ):
                 # Who comes before the keys would get a 503; but a directory that hangs must not keep us silent.
                 if not await _first_of(stop, reloader.started, within=_FIRST_LOAD_SECONDS):
-                    async with opened(front, how.public, how, name="public", certificate=certificate):
-                        notify.ready()
+                    async with opened(connections, how.public, how, name="public", certificate=certificate):
+                        systemd.ready()
                         await stop.wait()
-                        _log.info("stopping", drain=how.drain, connections=len(front))
-                        notify.stopping()
-                        front.drain()
+                        _log.info("stopping", drain=how.drain, connections=len(connections))
+                        systemd.stopping()
+                        connections.drain()
                         await asyncio.sleep(how.drain)
-                        admin_front.finishing = True
+                        admin_connections.finishing = True
             for task in background:
                 task.cancel()
     except* (TaskDied, ListenError) as failed:
@@ -121,24 +119,26 @@ async def serve(settings: Settings) -> None:
 def _reloader(
     settings: Settings,
     directory: Directory,
-    catalog: Catalog[Representation],
+    catalog: Catalog,
     reloads: Reloads,
     certificate: Certificate | None,
-) -> Reloader[Representation]:
-    def render(
-        issuer: str, keyset: KeySet, max_age: int, before: Mapping[str, Representation]
-    ) -> Mapping[str, Representation]:
-        return pages(issuer, keyset, max_age, path=settings.path, media_type=settings.media_type, before=before)
-
+) -> Reloader:
     async def reloaded(triggers: frozenset[Trigger]) -> None:
         if Trigger.SIGHUP in triggers:
             if certificate:
                 certificate.look()
-            notify.ready()
+            systemd.ready()
 
     state = StateFile(settings.state) if settings.state else None
     return Reloader(
-        directory, settings.policy, catalog, render, timing=settings.timing, state=state, reloads=reloads, done=reloaded
+        directory,
+        settings.policy,
+        catalog,
+        Endpoint(settings.path, settings.media_type),
+        timing=settings.timing,
+        state=state,
+        reloads=reloads,
+        done=reloaded,
     )
 
 
@@ -155,7 +155,7 @@ def _handle_signals(stop: asyncio.Event, triggers: Triggers) -> None:
 
     def reload() -> None:
         if not stop.is_set():
-            notify.reloading()
+            systemd.reloading()
             triggers.put(Trigger.SIGHUP)
 
     def handle(number: int, _frame: object) -> None:
@@ -175,7 +175,7 @@ async def _first_of(stop: asyncio.Event, ready: asyncio.Event, within: float) ->
     return stop.is_set()
 
 
-async def _watch(directory: Directory, reloader: Reloader[Representation], triggers: Triggers) -> None:
+async def _watch(directory: Directory, reloader: Reloader, triggers: Triggers) -> None:
     async for trigger, issuer in watch(directory.path, lambda: reloader.pause, directory.wants):
         triggers.put(trigger, issuer)
 

@@ -11,14 +11,13 @@ from typing import Any
 from support import HANG_SECONDS
 
 from jwks_server.address import Address
-from jwks_server.catalog import Catalog
-from jwks_server.config import Limits, Listening
-from jwks_server.counts import Traffic
-from jwks_server.serving.front import Front
-from jwks_server.serving.memory import Memory
+from jwks_server.options.settings import Limits, Listening
+from jwks_server.published.catalog import Catalog
+from jwks_server.serving.connections import Connections
 from jwks_server.serving.public import application
-from jwks_server.serving.representation import Representation
+from jwks_server.serving.response_cache import ResponseCache
 from jwks_server.serving.site import opened, prepared
+from jwks_server.stats import Traffic
 
 PATH = "/.well-known/jwks.json"
 GET = b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -29,7 +28,7 @@ class Site:
     """A listener, and what it counts."""
 
     port: int
-    front: Front
+    connections: Connections
     traffic: Traffic
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -39,7 +38,7 @@ class Site:
     async def emptied(self) -> None:
         """Wait until no connection is left."""
         async with asyncio.timeout(HANG_SECONDS):
-            while len(self.front):
+            while len(self.connections):
                 await asyncio.sleep(0.01)
 
     async def say(self, *writes: bytes, half_close: bool = False) -> bytes:
@@ -60,19 +59,19 @@ class Site:
 
 
 @asynccontextmanager
-async def site(catalog: Catalog[Representation], *, fast: bool = True, **limits: Any) -> AsyncIterator[Site]:
+async def site(catalog: Catalog, *, fast: bool = True, **limits: Any) -> AsyncIterator[Site]:
     """Serve the catalog until the block ends."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     traffic = Traffic()
-    memory = Memory(catalog, traffic) if fast else None
+    memory = ResponseCache(catalog, traffic) if fast else None
     how = Listening(public=(Address("127.0.0.1", port),), grace=1.0)
     async with prepared(
         application(catalog, PATH), Limits(**{"max_connections": 1000, **limits}), traffic, memory=memory
-    ) as front:
-        deadlines = asyncio.create_task(front.keep_deadlines())
-        async with opened(front, how.public, how, name="public"):
-            yield Site(port, front, traffic)
+    ) as connections:
+        deadlines = asyncio.create_task(connections.keep_deadlines())
+        async with opened(connections, how.public, how, name="public"):
+            yield Site(port, connections, traffic)
         deadlines.cancel()
 
 

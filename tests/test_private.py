@@ -30,7 +30,7 @@ from jwks_server.keys.build import build
 from jwks_server.keys.keyset import read_file
 from jwks_server.keys.kinds import KINDS
 from jwks_server.keys.policy import Policy
-from jwks_server.serving.representation import render
+from jwks_server.published.representation import render
 
 PRIVATE_MEMBERS = [b'"%b"' % name for name in (b"d", b"p", b"q", b"dp", b"dq", b"qi", b"oth", b"k", b"priv")]
 EVERY_KIND = Policy(allow=frozenset(name for name, kind in KINDS.items() if kind.optional))

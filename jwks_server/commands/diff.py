@@ -9,11 +9,11 @@ import click
 
 from jwks_server import offline
 from jwks_server.commands import output
-from jwks_server.config import Settings
 from jwks_server.errors import ConfigError
-from jwks_server.options import directory_argument, json_option, key_options
+from jwks_server.options.settings import Settings
+from jwks_server.options.shared import directory_argument, json_option, key_options
+from jwks_server.published.representation import Representation
 from jwks_server.remote import client
-from jwks_server.serving.representation import Representation
 
 _EPILOG = """A URL without a path stands for all that is served there. Retiring keys are known from --state only.
 

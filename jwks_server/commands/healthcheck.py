@@ -11,7 +11,7 @@ import click
 
 from jwks_server.address import Address, parse_address
 from jwks_server.errors import ConfigError, NotReady
-from jwks_server.flags import finite
+from jwks_server.options.declare import finite
 
 _ADMIN_BIND = "JWKS_SERVER_ADMIN_BIND"
 _DEFAULT_BIND = "127.0.0.1:8081"

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from jwks_server import offline
-from jwks_server.catalog import ROOT
-from jwks_server.config import Settings
 from jwks_server.errors import JwksError, KeyFileError, KeyPending, KeyRetired, KeyRevoked, KidUnknown, TokenRefused
 from jwks_server.keys.assign import assign
 from jwks_server.keys.changes import utc
 from jwks_server.keys.keyset import Key, Verdict
+from jwks_server.options.settings import Settings
+from jwks_server.published.catalog import ROOT
 from jwks_server.remote.tokens import Jwk, Token, kid_unknown, verifying_key
 
 

@@ -9,7 +9,7 @@ from jwks_server import offline
 from jwks_server.commands import output
 from jwks_server.errors import KeyFileError, KidInvalid
 from jwks_server.keys.jwk import PublicKey, filename_kid
-from jwks_server.options import json_option, passphrase, passphrase_option
+from jwks_server.options.shared import json_option, passphrase, passphrase_option
 
 _EPILOG = """Exit code 0: the file gives a key. 1: it gives none. 2: the command is called wrongly."""
 

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from jwks_server.catalog import Entry
 from jwks_server.errors import OutputUnusable
 from jwks_server.keys.metadata import OAUTH
-from jwks_server.serving.negotiation import choose
-from jwks_server.serving.representation import Representation
+from jwks_server.published.catalog import Entry
+from jwks_server.published.negotiation import choose
 
 MANIFEST = "manifest.json"
 HEADERS = "_headers"
@@ -53,7 +52,7 @@ class Manifest:
     names: frozenset[str] = frozenset()
 
 
-def layout(entries: Mapping[str, Entry[Representation]]) -> Iterator[File]:
+def layout(entries: Mapping[str, Entry]) -> Iterator[File]:
     """Name the files of each page; a coding that serve never sends, since it saves nothing, has none.
 
     The name is that of the URL path, but for the RFC 8414 document of the key directory itself: its path is the

@@ -24,9 +24,9 @@ from jwks_server.commands.layout import (
     manifest,
     read_manifest,
 )
-from jwks_server.config import Settings
 from jwks_server.errors import ConfigError, OutputUnusable
-from jwks_server.options import directory_argument, json_option, key_options
+from jwks_server.options.settings import Settings
+from jwks_server.options.shared import directory_argument, json_option, key_options
 
 _EPILOG = """Each page is written as it is, and as .gz and .br where they are smaller; manifest.json names every file
 with its headers, _headers says them as Netlify and Cloudflare Pages read them. Each file is replaced in one rename,

@@ -10,9 +10,9 @@ import click
 from jwks_server import offline
 from jwks_server.commands import output
 from jwks_server.commands.judged import Found, accepted, judge, refused
-from jwks_server.config import Settings
 from jwks_server.errors import ConfigError, KeyNotVisible, KidUnknown, TokenRefused
-from jwks_server.options import json_option, key_options
+from jwks_server.options.settings import Settings
+from jwks_server.options.shared import json_option, key_options
 from jwks_server.remote import client
 from jwks_server.remote.tokens import Token, parse, verifying_key
 

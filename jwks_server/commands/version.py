@@ -7,7 +7,7 @@ import click
 
 from jwks_server import __version__
 from jwks_server.commands import output
-from jwks_server.options import json_option
+from jwks_server.options.shared import json_option
 
 
 @click.command(name="version")

@@ -2,12 +2,12 @@
 
 import structlog
 
-from jwks_server.counts import Way
+from jwks_server.stats import ServedBy
 
 _log = structlog.get_logger(__name__)
 
 
-def log(remote: str, request: bytes, status: int, size: int, way: Way) -> None:
+def log(remote: str, request: bytes, status: int, size: int, served_by: ServedBy) -> None:
     """Log an answer.
 
     Args:
@@ -15,8 +15,8 @@ def log(remote: str, request: bytes, status: int, size: int, way: Way) -> None:
         request: The request's head; empty where what came was none.
         status: The status code.
         size: The bytes of the reply.
-        way: How the answer was made.
+        served_by: ``cache`` or ``application``.
     """
     method, _, rest = request.partition(b"\r\n")[0].decode("latin-1").partition(" ")
     target = rest.rpartition(" ")[0]
-    _log.info("request", remote=remote, method=method, target=target, status=status, bytes=size, path=way)
+    _log.info("request", remote=remote, method=method, target=target, status=status, bytes=size, served_by=served_by)

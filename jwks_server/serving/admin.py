@@ -7,8 +7,8 @@ from aiohttp.typedefs import Handler
 
 from jwks_server.errors import MethodNotAllowed, NotFound, NotReady
 from jwks_server.serving.public import problems
-from jwks_server.serving.reply import Reply
-from jwks_server.serving.state import State, status
+from jwks_server.serving.response import Reply
+from jwks_server.serving.status import State, status
 
 ENDPOINTS = ("/livez", "/readyz", "/metrics", "/status")
 

@@ -13,8 +13,8 @@ from contextlib import suppress
 import structlog
 
 from jwks_server.address import Address, AnyAddress, Descriptor, UnixAddress
-from jwks_server.config import Listening
 from jwks_server.errors import ListenError
+from jwks_server.options.settings import Listening
 from jwks_server.text import reason
 
 # asyncio's own loop accepts so many before it does anything else.

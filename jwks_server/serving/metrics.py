@@ -12,9 +12,9 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from jwks_server import __version__
-from jwks_server.counts import Reloads, Traffic
 from jwks_server.keys.keyset import Key, KeySet
-from jwks_server.serving.state import State
+from jwks_server.serving.status import State
+from jwks_server.stats import Reloads, Traffic
 from jwks_server.text import well_formed
 
 _PREFIX = "jwks_server_"
@@ -49,7 +49,7 @@ class _Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         state = self._state
-        state.front.count()
+        state.connections.count()
         keysets = {issuer: entry.keyset for issuer, entry in state.catalog.current.entries.items()}
         yield _gauge(
             "build_info",
@@ -58,10 +58,10 @@ class _Metrics(Collector):
             {(__version__, platform.python_version(), aiohttp.__version__): 1},
         )
         yield _gauge("ready", "Whether a set is loaded and the process isn't draining.", (), {(): not state.unready()})
-        yield _gauge("draining", "Whether SIGTERM has come.", (), {(): state.front.draining})
+        yield _gauge("draining", "Whether SIGTERM has come.", (), {(): state.connections.draining})
         yield from _of_keys(keysets)
         yield from _of_reloads(state.reloads)
-        yield from _of_traffic(state.front.traffic, len(state.front))
+        yield from _of_traffic(state.connections.traffic, len(state.connections))
 
 
 def _of_keys(keysets: Mapping[str, KeySet]) -> Iterator[Metric]:
@@ -114,8 +114,8 @@ def _of_reloads(reloads: Reloads) -> Iterator[Metric]:
 
 
 def _of_traffic(traffic: Traffic, connections: int) -> Iterator[Metric]:
-    answers = {(str(status), way): number for (status, way), number in traffic.answers.items()}
-    yield _counter("requests", "Answers on the public listener.", ("status", "path"), answers)
+    answers = {(str(status), served_by): number for (status, served_by), number in traffic.answers.items()}
+    yield _counter("requests", "Answers on the public listener.", ("status", "served_by"), answers)
     yield _gauge("connections_open", "Connections to the public listener.", (), {(): connections})
     yield _counter("connections_accepted", "Connections that were let in.", (), {(): traffic.accepted})
     yield _counter("connections_refused", "Connections without room for them.", (), {(): traffic.refused})

@@ -3,7 +3,6 @@
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from jwks_server.catalog import ROOT, Catalog, Edition
 from jwks_server.errors import (
     MethodNotAllowed,
     NoKeySet,
@@ -12,10 +11,11 @@ from jwks_server.errors import (
     PreconditionFailed,
     Problem,
 )
-from jwks_server.serving import negotiation
-from jwks_server.serving.protocol import Protocol
-from jwks_server.serving.reply import ALLOW, Reply, fault, problem
-from jwks_server.serving.representation import CORS, Representation
+from jwks_server.published import negotiation
+from jwks_server.published.catalog import ROOT, Catalog, Edition
+from jwks_server.published.representation import CORS, Representation
+from jwks_server.serving.bridge import Protocol
+from jwks_server.serving.response import ALLOW, Reply, fault, problem
 
 _PREFLIGHT = {
     "Allow": ALLOW,
@@ -26,7 +26,7 @@ _PREFLIGHT = {
 }
 
 
-def application(catalog: Catalog[Representation], path: str) -> web.Application:
+def application(catalog: Catalog, path: str) -> web.Application:
     """Make the application.
 
     Args:
@@ -56,7 +56,7 @@ def application(catalog: Catalog[Representation], path: str) -> web.Application:
     return app
 
 
-def _is_awaited(at: str, path: str, edition: Edition[Representation]) -> bool:
+def _is_awaited(at: str, path: str, edition: Edition) -> bool:
     """Tell whether an issuer without a set will have its JWK Set there."""
     prefix = at.removesuffix(path)
     return prefix not in {at, ROOT} and (prefix or ROOT) in edition.awaited

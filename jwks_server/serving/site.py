@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from jwks_server.address import AnyAddress
-from jwks_server.config import Limits, Listening
-from jwks_server.counts import Traffic
-from jwks_server.serving.fastpath import connections
-from jwks_server.serving.front import Front, LogAccess
+from jwks_server.options.settings import Limits, Listening
+from jwks_server.serving.connection import http_connections
+from jwks_server.serving.connections import Connections, LogAccess
 from jwks_server.serving.listeners import Listener
-from jwks_server.serving.memory import Memory
+from jwks_server.serving.response_cache import ResponseCache
 from jwks_server.serving.tls import Certificate, handshakes
+from jwks_server.stats import Traffic
 
 
 @asynccontextmanager
@@ -22,9 +22,9 @@ async def prepared(
     limits: Limits,
     traffic: Traffic,
     *,
-    memory: Memory | None = None,
+    memory: ResponseCache | None = None,
     log_access: LogAccess | None = None,
-) -> AsyncIterator[Front]:
+) -> AsyncIterator[Connections]:
     """Make ready to answer connections with an application, until the context ends.
 
     Args:
@@ -32,21 +32,21 @@ async def prepared(
         limits: What clients may do.
         traffic: Counts what they do.
         memory: What was answered before; None to answer every request anew.
-        log_access: As the front's.
+        log_access: As the connections'.
     """
     runner = web.AppRunner(app, shutdown_timeout=0)
     await runner.setup()
     try:
         if runner.server is None:
             raise AssertionError("a runner that has been set up has a server")
-        yield Front(runner.server, limits, memory, traffic, log_access)
+        yield Connections(runner.server, limits, memory, traffic, log_access)
     finally:
         await runner.cleanup()
 
 
 @asynccontextmanager
 async def opened(
-    front: Front,
+    connections: Connections,
     addresses: tuple[AnyAddress, ...],
     how: Listening,
     *,
@@ -56,7 +56,7 @@ async def opened(
     """Listen at each address until the context ends; then finish what is in progress, within the grace period.
 
     Args:
-        front: Has the connections.
+        connections: Has the connections.
         addresses: Where to listen.
         how: How to.
         name: The listener's name, for the log.
@@ -65,13 +65,13 @@ async def opened(
     Raises:
         ListenError: An address can't be listened on.
     """
-    factory = handshakes(front, certificate) if certificate else connections(front)
+    factory = handshakes(connections, certificate) if certificate else http_connections(connections)
     listeners = [Listener(factory, address) for address in addresses]
     flag = "--admin-bind" if name == "admin" else "--bind"
     try:
         for one in listeners:
-            await one.open(how, name=name, flag=flag, backlog=front.limits.backlog)
+            await one.open(how, name=name, flag=flag, backlog=connections.limits.backlog)
         yield
     finally:
         await asyncio.gather(*(one.close() for one in listeners))
-        await front.finish(how.grace)
+        await connections.finish(how.grace)

@@ -10,8 +10,8 @@ from typing import Any, cast
 import structlog
 
 from jwks_server.errors import TlsInvalid
-from jwks_server.serving.fastpath import FastPath
-from jwks_server.serving.front import Front
+from jwks_server.serving.connection import HttpConnection
+from jwks_server.serving.connections import Connections
 from jwks_server.text import reason
 from jwks_server.threads import in_thread
 
@@ -101,21 +101,21 @@ class Certificate:
 
 
 class Handshake(asyncio.Protocol):
-    """A connection that is shaking hands; then ``FastPath`` has it.
+    """A connection that is shaking hands; then ``HttpConnection`` has it.
 
     Args:
-        front: As a connection's.
+        connections: As a connection's.
         certificate: What this server shows.
     """
 
     fresh = True
     welcome = True
 
-    def __init__(self, front: Front, certificate: Certificate) -> None:
-        self._front = front
+    def __init__(self, connections: Connections, certificate: Certificate) -> None:
+        self._connections = connections
         self._certificate = certificate
         self._transport: asyncio.Transport | None = None
-        self.since = front.time
+        self.since = connections.time
         self._early = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -142,10 +142,10 @@ class Handshake(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
         del exc
-        self._front.forget(self)
+        self._connections.forget(self)
 
     async def _shake(self, transport: asyncio.Transport) -> None:
-        connection, loop = FastPath(self._front), asyncio.get_running_loop()
+        connection, loop = HttpConnection(self._connections), asyncio.get_running_loop()
         loop.call_soon(self._give_early, transport)  # start_tls puts its protocol in place before this runs
         try:
             secure = await loop.start_tls(
@@ -153,27 +153,27 @@ class Handshake(asyncio.Protocol):
                 connection,
                 self._certificate.context,
                 server_side=True,
-                ssl_handshake_timeout=self._front.limits.handshake_timeout,
-                ssl_shutdown_timeout=self._front.limits.body_timeout,
+                ssl_handshake_timeout=self._connections.limits.handshake_timeout,
+                ssl_shutdown_timeout=self._connections.limits.body_timeout,
             )
         except (OSError, EOFError) as exc:
             self._count(exc)
-            self._front.forget(self)
+            self._connections.forget(self)
             transport.abort()
             return
         # Cut meanwhile, which not every event loop raises.
         if secure is None or secure.is_closing() or transport.is_closing() or not connection.welcome:
-            self._front.forget(self)
+            self._connections.forget(self)
             transport.abort()
             return
-        self._front.replace(self, connection)
+        self._connections.replace(self, connection)
         connection.connection_made(secure)
 
     def _count(self, exc: Exception) -> None:
         if isinstance(exc, ssl.SSLError):
-            self._front.traffic.bad_requests["handshake"] += 1
+            self._connections.traffic.bad_requests["handshake"] += 1
         elif isinstance(exc, ConnectionAbortedError):
-            self._front.traffic.timed_out["handshake"] += 1
+            self._connections.traffic.timed_out["handshake"] += 1
 
     @property
     def evictable(self) -> bool:
@@ -190,12 +190,12 @@ class Handshake(asyncio.Protocol):
         """Leave the deadline to the handshake itself."""
 
 
-def handshakes(front: Front, certificate: Certificate) -> Callable[[], Handshake]:
+def handshakes(connections: Connections, certificate: Certificate) -> Callable[[], Handshake]:
     """Make the factory of a listener's handshakes."""
 
     def begin() -> Handshake:
-        handshake = Handshake(front, certificate)
-        front.admit(handshake)
+        handshake = Handshake(connections, certificate)
+        connections.admit(handshake)
         return handshake
 
     return begin

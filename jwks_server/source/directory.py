@@ -7,10 +7,10 @@ import stat
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from jwks_server.catalog import ROOT
-from jwks_server.config import read_passphrase
 from jwks_server.errors import DirectoryMissing, DirectoryUnreadable, IssuerNameInvalid, SourceError
 from jwks_server.keys.table import FILE_NAME
+from jwks_server.options.settings import read_passphrase
+from jwks_server.published.catalog import ROOT
 from jwks_server.source.folder import Folder, Scan
 from jwks_server.source.volume import DATA_LINK, Open, folders, steadily
 from jwks_server.text import reason

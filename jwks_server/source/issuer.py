@@ -1,13 +1,10 @@
 """One issuer's life: what was seen of its folder, and the time -> the set to publish, and what to log."""
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
 
-from jwks_server.catalog import Entry
-from jwks_server.config import Timing
 from jwks_server.errors import IssuerNameInvalid, JwksError, NoKeys
 from jwks_server.keys.build import build
 from jwks_server.keys.changes import Change, file_changes, key_changes
@@ -16,15 +13,13 @@ from jwks_server.keys.keyset import KeyFile, KeySet
 from jwks_server.keys.lint import Finding, lint
 from jwks_server.keys.policy import Policy
 from jwks_server.keys.table import FILE_NAME
+from jwks_server.options.settings import Timing
+from jwks_server.published.catalog import Entry
+from jwks_server.published.pages import Endpoint, pages
 from jwks_server.source.decided import Decided
 from jwks_server.source.directory import Seen
 from jwks_server.source.folder import Scan
 from jwks_server.source.mounts import Mount, subpaths
-
-R = TypeVar("R")
-
-# Makes the finished replies of an issuer's set and its max-age, by URL path; the last ones may save it work.
-Render = Callable[[str, KeySet, int, Mapping[str, R]], Mapping[str, R]]
 
 # How long a name that vanished is waited for: some writers delete a file before they create it anew.
 _GONE_SECONDS = 0.06
@@ -33,7 +28,7 @@ _LINT_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
-class News(Generic[R]):
+class News:
     """What a step gives.
 
     Attributes:
@@ -42,19 +37,19 @@ class News(Generic[R]):
         gone: Whether the issuer is no more.
     """
 
-    entry: Entry[R] | None = None
+    entry: Entry | None = None
     changes: tuple[Change, ...] = ()
     gone: bool = False
 
 
-class Issuer(Generic[R]):
+class Issuer:
     """One issuer.
 
     Args:
         path: Its path: ``/``, or ``/`` and its folder's name.
         folder: Where its keys are.
         defaults: What the operator decided, where its ``jwks.toml`` says nothing.
-        render: Makes its pages.
+        endpoint: Where and how its set is served.
         timing: How long things take.
         remembered: What it published before a restart.
 
@@ -68,7 +63,7 @@ class Issuer(Generic[R]):
         path: str,
         folder: Path,
         defaults: Policy,
-        render: Render[R],
+        endpoint: Endpoint,
         timing: Timing,
         remembered: KeySet | None,
     ) -> None:
@@ -77,7 +72,7 @@ class Issuer(Generic[R]):
         self.due = math.inf
         self._folder = folder
         self._decided = Decided(defaults)
-        self._render = render
+        self._endpoint = endpoint
         self._timing = timing
         self._remembered = remembered
         self._retains = defaults.retain > 0 and remembered is not None
@@ -100,7 +95,7 @@ class Issuer(Generic[R]):
         """Whether it will have pages once there is a good key."""
         return IssuerNameInvalid.code not in self.faults
 
-    def step(self, seen: Seen | None, now: float, served: Entry[R] | None, *, alone: bool) -> News[R]:
+    def step(self, seen: Seen | None, now: float, served: Entry | None, *, alone: bool) -> News:
         """Take in what was seen of the folder, and the time.
 
         Args:
@@ -118,7 +113,7 @@ class Issuer(Generic[R]):
         elif seen:
             self._wrong = {seen.code: seen}
         policy = self._decided.current
-        news: News[R] = News()
+        news: News = News()
         if self._files is not None and policy is not None and (changed or now >= self._next_build):
             news = self._build(self._files, policy, now, served)
         held = self._built is not None and self._built.held
@@ -160,7 +155,7 @@ class Issuer(Generic[R]):
         self._wrong = {wrong.code: wrong} if wrong else {}
         return before != (self._files, self._decided.current)
 
-    def _build(self, files: Mapping[str, KeyFile], policy: Policy, now: float, served: Entry[R] | None) -> News[R]:
+    def _build(self, files: Mapping[str, KeyFile], policy: Policy, now: float, served: Entry | None) -> News:
         keyset = build(files.values(), policy, self.keyset, now, self._timing.propagation)
         changes = tuple(file_changes(self._built, keyset))
         self._built = keyset
@@ -169,11 +164,11 @@ class Issuer(Generic[R]):
             # With nothing served yet there is nothing to hold: what was remembered is not what the files say.
             return News(changes=changes)
         max_age = keyset.max_age(now)
-        pages = self._render(self.path, keyset, max_age, served.pages if served else {})
+        rendered = pages(self.path, keyset, max_age, self._endpoint, served.pages if served else {})
         changes += tuple(key_changes(served.keyset if served else None, keyset))
-        return News(Entry(keyset, max_age, pages), changes)
+        return News(Entry(keyset, max_age, rendered), changes)
 
-    def _end(self, served: Entry[R] | None) -> News[R]:
+    def _end(self, served: Entry | None) -> News:
         self.faults = {}
         withdrawn = key_changes(served.keyset, KeySet((), served.keyset.policy)) if served else ()
         return News(changes=(*withdrawn, Change("issuer-withdrawn", {})) if served else (), gone=True)

@@ -5,26 +5,24 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
 
 import structlog
 
-from jwks_server.catalog import ROOT, Catalog
-from jwks_server.config import Timing
-from jwks_server.counts import Reloads
 from jwks_server.errors import JwksError, SourceError
 from jwks_server.keys.changes import Change
 from jwks_server.keys.policy import Policy
+from jwks_server.options.settings import Timing
+from jwks_server.published.catalog import ROOT, Catalog
+from jwks_server.published.pages import Endpoint
 from jwks_server.source import mounts
 from jwks_server.source.directory import Directory, Seen
 from jwks_server.source.folder import Scan
-from jwks_server.source.issuer import Issuer, News, Render
+from jwks_server.source.issuer import Issuer, News
 from jwks_server.source.state import Remembered, StateFile
 from jwks_server.source.triggers import EVERYWHERE, Trigger, Triggers
+from jwks_server.stats import Reloads
 from jwks_server.text import well_formed
 from jwks_server.threads import in_thread
-
-R = TypeVar("R")
 
 # The clock may be set; beyond that, no time is waited for in one piece.
 _LONGEST_WAIT_SECONDS = 3600.0
@@ -36,16 +34,16 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Step(Generic[R]):
+class _Step:
     """One issuer's part of a reload, what was wrong with it before, and whether its set was built."""
 
-    issuer: Issuer[R]
-    news: News[R]
+    issuer: Issuer
+    news: News
     before: Mapping[str, JwksError]
     built: bool
 
 
-class Reloader(Generic[R]):
+class Reloader:
     """Keeps the catalog equal to what the directory says, and to what the time makes of it.
 
     Only what an event is about is looked at, and only an issuer with a change, or whose time has come, is built and
@@ -55,7 +53,7 @@ class Reloader(Generic[R]):
         directory: Where the key files are.
         defaults: What the operator decided, where a ``jwks.toml`` says nothing.
         catalog: What is served; written here and nowhere else.
-        render: Makes the finished replies of an issuer; called off the event loop.
+        endpoint: Where and how each set is served.
         timing: How long things take.
         state: What is remembered across restarts.
         reloads: Counts what becomes of each look.
@@ -70,8 +68,8 @@ class Reloader(Generic[R]):
         self,
         directory: Directory,
         defaults: Policy,
-        catalog: Catalog[R],
-        render: Render[R],
+        catalog: Catalog,
+        endpoint: Endpoint,
         *,
         timing: Timing,
         state: StateFile | None = None,
@@ -83,13 +81,13 @@ class Reloader(Generic[R]):
         self._directory = directory
         self._defaults = defaults
         self._catalog = catalog
-        self._render = render
+        self._endpoint = endpoint
         self._timing = timing
         self._remembered = Remembered(state)
         self._reloads = reloads or Reloads()
         self._done = done
         self._clock = clock
-        self._issuers: dict[str, Issuer[R]] = {}
+        self._issuers: dict[str, Issuer] = {}
         self._state_faults: Mapping[str, JwksError] = {}
         self._cost = 0.0
         self._full_cost = 0.0
@@ -139,7 +137,7 @@ class Reloader(Generic[R]):
             self._log_faults(step.issuer.path, step.before, step.issuer.faults)
         self._log_faults(ROOT, before, self._state_faults)
 
-    def _publish(self, steps: Iterable[_Step[R]]) -> None:
+    def _publish(self, steps: Iterable[_Step]) -> None:
         current = self._catalog.current
         changes = {
             step.issuer.path: step.news.entry
@@ -151,7 +149,7 @@ class Reloader(Generic[R]):
         if changes or awaited != current.awaited:
             self._catalog.publish(changes, awaited)
 
-    def _record(self, triggers: Iterable[tuple[Trigger, str]], steps: Sequence[_Step[R]], seconds: float) -> None:
+    def _record(self, triggers: Iterable[tuple[Trigger, str]], steps: Sequence[_Step], seconds: float) -> None:
         faults = {well_formed(path): tuple(one.faults.values()) for path, one in self._issuers.items() if one.faults}
         if self._state_faults:
             faults[ROOT] = (*faults.get(ROOT, ()), *self._state_faults.values())
@@ -166,11 +164,11 @@ class Reloader(Generic[R]):
             faults=faults,
         )
 
-    def _lint(self, steps: Iterable[_Step[R]]) -> Mapping[str, tuple[Change, ...]]:
+    def _lint(self, steps: Iterable[_Step]) -> Mapping[str, tuple[Change, ...]]:
         table, now = mounts.table(), self._clock()
         return {step.issuer.path: step.issuer.lint(table, now) for step in steps}
 
-    def _load(self, triggers: Collection[tuple[Trigger, str]]) -> Sequence[_Step[R]]:
+    def _load(self, triggers: Collection[tuple[Trigger, str]]) -> Sequence[_Step]:
         """Look at the directory and at the clock; build where either says so. Runs in a thread."""
         started = time.thread_time()
         now = self._clock()
@@ -197,7 +195,7 @@ class Reloader(Generic[R]):
         self._state_faults = self._remembered.save()
         return steps
 
-    def _step(self, path: str, seen: Seen | None, now: float) -> _Step[R] | None:
+    def _step(self, path: str, seen: Seen | None, now: float) -> _Step | None:
         """Take one issuer on; None where there is none."""
         alone = path == ROOT and not self._issuers.keys() - {ROOT}
         issuer = self._issuers.get(path)
@@ -206,7 +204,7 @@ class Reloader(Generic[R]):
             if isinstance(seen, Scan) and seen.empty and not alone and not (seen.there and retained):
                 return None
             remembered, folder = self._remembered.take(path), self._directory.folder(path)
-            issuer = Issuer(path, folder, self._defaults, self._render, self._timing, remembered)
+            issuer = Issuer(path, folder, self._defaults, self._endpoint, self._timing, remembered)
             self._issuers[path] = issuer
         before, last = issuer.faults, issuer.keyset
         news = issuer.step(seen, now, self._catalog.current.entries.get(path), alone=alone)

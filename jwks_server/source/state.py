@@ -11,12 +11,12 @@ from typing import Any
 
 import structlog
 
-from jwks_server.catalog import ROOT
 from jwks_server.errors import JwksError, StateDamaged, StateUnusable
 from jwks_server.keys.jwk import PublicKey, thumbprint
 from jwks_server.keys.keyset import Key, KeySet
 from jwks_server.keys.kinds import KINDS
 from jwks_server.keys.policy import Policy
+from jwks_server.published.catalog import ROOT
 from jwks_server.text import reason
 
 _log = structlog.get_logger(__name__)

@@ -12,7 +12,7 @@ import structlog
 from watchfiles import Change, awatch
 from watchfiles._rust_notify import WatchfilesRustInternalError
 
-from jwks_server.catalog import ROOT
+from jwks_server.published.catalog import ROOT
 from jwks_server.source.triggers import EVERYWHERE, Trigger
 from jwks_server.source.volume import DATA_LINK, folders
 from jwks_server.threads import in_thread

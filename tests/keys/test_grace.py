@@ -17,7 +17,7 @@ class Seen:
 
 
 GOOD, NEW, BAD = Seen("good"), Seen("new"), Seen("bad", good=False)
-Memory = dict[str, Held[Seen]]
+ResponseCache = dict[str, Held[Seen]]
 
 
 def at(now: float, seen: dict[str, Seen], memory: object) -> Settled[Seen]:

@@ -3,25 +3,25 @@
 import pytest
 from support import key, public_pem
 
-from jwks_server.catalog import Catalog, Entry
 from jwks_server.keys.build import build
 from jwks_server.keys.keyset import read_file
 from jwks_server.keys.policy import Policy
-from jwks_server.serving.representation import Representation, render
+from jwks_server.published.catalog import Catalog, Entry
+from jwks_server.published.representation import render
 
 PATH = "/.well-known/jwks.json"
 
 
 @pytest.fixture
-def entry() -> Entry[Representation]:
+def entry() -> Entry:
     """Build a set of two keys, large enough to compress."""
     keyset = build([read_file("a.pem", public_pem(key("RSA")) + public_pem(key("P-256")), None)], Policy())
     return Entry(keyset, 300, {PATH: render(keyset.body, 300, "application/json")})
 
 
 @pytest.fixture
-def catalog(entry: Entry[Representation]) -> Catalog[Representation]:
+def catalog(entry: Entry) -> Catalog:
     """Publish it."""
-    catalog = Catalog[Representation]()
+    catalog = Catalog()
     catalog.publish({"/": entry})
     return catalog

@@ -112,8 +112,8 @@ async def test_metrics_of_reloads_and_traffic(tmp_path: Path) -> None:
         assert total(found, "jwks_server_reloads_total", outcome="published") == 2
         assert total(found, "jwks_server_last_reload_successful") == 1
         assert total(found, "jwks_server_reload_duration_seconds_count") >= 2
-        assert total(found, "jwks_server_requests_total", status="200", path="slow") == 1
-        assert total(found, "jwks_server_requests_total", status="200", path="fast") == 4
+        assert total(found, "jwks_server_requests_total", status="200", served_by="application") == 1
+        assert total(found, "jwks_server_requests_total", status="200", served_by="cache") == 4
         assert total(found, "jwks_server_bad_requests_total", reason="request-line") == 1
         assert total(found, "jwks_server_connections_accepted_total") == 6
         assert total(found, "process_open_fds") > 0
@@ -153,17 +153,21 @@ async def test_status(tmp_path: Path) -> None:
         assert told["reload"]["last"]["outcome"] in {"published", "unchanged"}
 
 
-@pytest.mark.parametrize("way", ["fast", "slow"])
-async def test_access_log(tmp_path: Path, way: str) -> None:
+@pytest.mark.parametrize("served_by", ["cache", "application"])
+async def test_access_log(tmp_path: Path, served_by: str) -> None:
     """With --access-log each answer is a line, from memory or not, and so is each refusal."""
     (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
-    flags = ("--access-log", *(() if way == "fast" else ("--no-fast-path",)))
+    flags = ("--access-log", *(() if served_by == "cache" else ("--no-fast-path",)))
     async with serving(tmp_path, *flags) as server:
         reply = await raw(server.port, _LAST)
         await raw(server.port, _LAST)
         await raw(server.port, b"nonsense\r\n\r\n")
     lines = [one for one in server.logs if one["event"] == "request"]
-    assert [(one["status"], one["path"]) for one in lines] == [(200, "slow"), (200, way), (400, "slow")]
+    assert [(one["status"], one["served_by"]) for one in lines] == [
+        (200, "application"),
+        (200, served_by),
+        (400, "application"),
+    ]
     assert {one["remote"] for one in lines} == {"127.0.0.1"}
     assert lines[1]["method"] == "GET"
     assert lines[1]["target"] == "/.well-known/jwks.json"

@@ -8,13 +8,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient
 from support import key, public_pem, raw
 
-from jwks_server.catalog import Catalog, Entry
 from jwks_server.keys.build import build
 from jwks_server.keys.keyset import read_file
 from jwks_server.keys.policy import Policy
-from jwks_server.serving.pages import pages
+from jwks_server.published.catalog import Catalog, Entry
+from jwks_server.published.pages import Endpoint, pages
 from jwks_server.serving.public import application
-from jwks_server.serving.representation import Representation
 
 PATH = "/.well-known/jwks.json"
 Client = TestClient[web.Request, web.Application]
@@ -22,7 +21,7 @@ AiohttpClient = Callable[[web.Application], Awaitable[Client]]
 
 
 @pytest.fixture
-async def client(aiohttp_client: AiohttpClient, catalog: Catalog[Representation]) -> Client:
+async def client(aiohttp_client: AiohttpClient, catalog: Catalog) -> Client:
     """Serve the catalog to a client that asks for no compression."""
     client = await aiohttp_client(application(catalog, PATH))
     client.session.headers["Accept-Encoding"] = "identity"
@@ -30,7 +29,7 @@ async def client(aiohttp_client: AiohttpClient, catalog: Catalog[Representation]
 
 
 @pytest.mark.parametrize("target", [PATH, PATH + "?a=b", PATH + "?"])
-async def test_get(client: Client, entry: Entry[Representation], target: str) -> None:
+async def test_get(client: Client, entry: Entry, target: str) -> None:
     """GET answers with the set and every header; the query string is ignored."""
     reply = await client.get(target)
     assert reply.status == 200
@@ -54,7 +53,7 @@ async def test_head(client: Client) -> None:
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br"])
-async def test_compression_when_asked(client: Client, entry: Entry[Representation], coding: str) -> None:
+async def test_compression_when_asked(client: Client, entry: Entry, coding: str) -> None:
     """A coding that is asked for comes with its own tag, and decodes to the set."""
     plain = await client.get(PATH)
     coded = await client.get(PATH, headers={"Accept-Encoding": coding})
@@ -149,11 +148,11 @@ async def test_nothing_loaded_yet(aiohttp_client: AiohttpClient) -> None:
 
 
 @pytest.fixture
-async def issuers(aiohttp_client: AiohttpClient, catalog: Catalog[Representation]) -> Client:
+async def issuers(aiohttp_client: AiohttpClient, catalog: Catalog) -> Client:
     """Serve an issuer with a discovery document, beside one that has no set yet."""
     policy = Policy(issuer="https://id.example.com")
     keyset = build([read_file("a.pem", public_pem(key("P-256")), None)], policy)
-    found = pages("/acme", keyset, 300, path=PATH, media_type="application/json")
+    found = pages("/acme", keyset, 300, Endpoint(PATH))
     catalog.publish({"/acme": Entry(keyset, 300, found)}, frozenset({"/late"}))
     return await aiohttp_client(application(catalog, PATH))
 
@@ -193,9 +192,10 @@ async def test_slashes_that_are_too_many(aiohttp_client: AiohttpClient) -> None:
     assert b" 404 " in await raw(client.port or 0, f"GET /{PATH} HTTP/1.0\r\nHost: a\r\n\r\n".encode())
 
 
-async def test_a_fault_of_this_program(client: Client, catalog: Catalog[Any]) -> None:
+async def test_a_fault_of_this_program(client: Client, catalog: Catalog) -> None:
     """A fault is a problem document like any other, and tells nothing of what went wrong."""
-    catalog.publish({"/": Entry(keyset=None, max_age=0, pages={PATH: "broken"})})  # type: ignore[arg-type]
+    broken: Any = "broken"
+    catalog.publish({"/": Entry(keyset=broken, max_age=0, pages={PATH: broken})})
     reply = await client.get(PATH)
     await expect_problem(reply, 500, "internal-error")
     assert "AttributeError" not in await reply.text()

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from support import key, public_pem
 
-from jwks_server.catalog import Catalog, Entry
-from jwks_server.config import Timing
-from jwks_server.keys.keyset import KeySet
 from jwks_server.keys.policy import Policy
+from jwks_server.options.settings import Timing
+from jwks_server.published.catalog import Catalog, Entry
+from jwks_server.published.pages import Endpoint
 from jwks_server.source import folder as folders
 from jwks_server.source.directory import Directory
 from jwks_server.source.reload import Reloader
@@ -26,21 +26,16 @@ class House:
     def __init__(self, path: Path, policy: Policy | None = None, state: Path | None = None) -> None:
         self.path = path
         self.now = 1_000_000.0
-        self.rendered: list[str] = []
-        self.catalog = Catalog[bytes]()
+        self.catalog = Catalog()
         self.reloader = Reloader(
             Directory(path, ["*.pem"]),
             policy or Policy(),
             self.catalog,
-            self._render,
+            Endpoint("/.well-known/jwks.json"),
             timing=Timing(),
             state=StateFile(state) if state else None,
             clock=lambda: self.now,
         )
-
-    def _render(self, issuer: str, keyset: KeySet, _max_age: int, _before: Mapping[str, bytes]) -> dict[str, bytes]:
-        self.rendered.append(issuer)
-        return {issuer: keyset.body}
 
     def put(self, name: str, number: int = 0) -> None:
         """Write a key file."""
@@ -51,9 +46,10 @@ class House:
     async def reload(self, *issuers: str, after: float = 0.0) -> list[str]:
         """Look at everything, or at some issuers, some seconds later; tell which were rendered."""
         self.now += after
-        self.rendered.clear()
+        before = self.catalog.current.entries
         await self.reloader.reload([(Trigger.EVENT, issuer) for issuer in issuers or ("",)])
-        return sorted(self.rendered)
+        entries = self.catalog.current.entries
+        return sorted(path for path, entry in entries.items() if entry is not before.get(path))
 
     @property
     def served(self) -> dict[str, int]:
@@ -96,7 +92,7 @@ async def test_one_more_key_costs_only_its_issuer(tmp_path: Path, monkeypatch: p
     assert len(after.entries["/issuer-500"].keyset.keys) == 4
     others = before.entries.keys() - {"/issuer-500"}
     assert all(after.entries[path] is before.entries[path] for path in others)
-    assert all(after.pages[path] is before.pages[path] for path in others)
+    assert all(after.entries[path] is before.entries[path] for path in others)
 
 
 async def test_everything_of_one_look_is_published_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +103,7 @@ async def test_everything_of_one_look_is_published_at_once(tmp_path: Path, monke
     editions = []
     publish = house.catalog.publish
 
-    def record(changes: Mapping[str, Entry[bytes] | None], awaited: frozenset[str]) -> None:
+    def record(changes: Mapping[str, Entry | None], awaited: frozenset[str]) -> None:
         editions.append(set(changes))
         publish(changes, awaited)
 

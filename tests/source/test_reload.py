@@ -1,35 +1,31 @@
 """Trigger -> read -> build -> publish."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from support import key, public_pem
 
-from jwks_server.catalog import Catalog
-from jwks_server.config import Timing
-from jwks_server.keys.keyset import KeySet
 from jwks_server.keys.policy import Policy
-from jwks_server.source.directory import Directory
+from jwks_server.options.settings import Timing
+from jwks_server.published.catalog import Catalog
+from jwks_server.published.pages import Endpoint
+from jwks_server.source.directory import Directory, Seen
 from jwks_server.source.reload import Reloader
 from jwks_server.source.triggers import Trigger, Triggers
 
+ENDPOINT = Endpoint("/.well-known/jwks.json")
 
-def reloader(path: Path, catalog: Catalog[bytes], policy: Policy | None = None) -> Reloader[bytes]:
-    """Make a reloader that renders a set as its body."""
-    return Reloader(
-        Directory(path, ["*.pem"]),
-        policy or Policy(),
-        catalog,
-        lambda issuer, keyset, *_: {issuer: keyset.body},
-        timing=Timing(),
-    )
+
+def reloader(path: Path, catalog: Catalog, policy: Policy | None = None) -> Reloader:
+    """Make a reloader."""
+    return Reloader(Directory(path, ["*.pem"]), policy or Policy(), catalog, ENDPOINT, timing=Timing())
 
 
 async def test_unchanged_files_publish_nothing(tmp_path: Path) -> None:
     """A scan that finds nothing new leaves the very same entry in place."""
     (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
-    catalog = Catalog[bytes]()
+    catalog = Catalog()
     one = reloader(tmp_path, catalog)
     await one.reload()
     entry = catalog.current
@@ -42,7 +38,7 @@ async def test_failure_leaves_the_last_entry(tmp_path: Path) -> None:
     """Whatever goes wrong with the directory, the last entry stays; the same files then publish again."""
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys" / "a.pem").write_bytes(public_pem(key("RSA")))
-    catalog = Catalog[bytes]()
+    catalog = Catalog()
     one = reloader(tmp_path / "keys", catalog)
     await one.reload()
     entry = catalog.current
@@ -59,18 +55,20 @@ async def test_one_reload_at_a_time_and_one_more(tmp_path: Path) -> None:
     (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
     loop = asyncio.get_running_loop()
     started, go_on = asyncio.Event(), asyncio.Event()
-    rendered = []
+    reads = []
 
-    def render(_issuer: str, keyset: KeySet, _max_age: int, _before: Mapping[str, bytes]) -> dict[str, bytes]:
-        rendered.append(keyset)
-        loop.call_soon_threadsafe(started.set)
-        asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result()
-        return {"/": keyset.body}
+    class Gated(Directory):
+        def read(self, issuers: Collection[str] = (), *, everything: bool = True) -> Mapping[str, Seen]:
+            seen = super().read(issuers, everything=everything)
+            reads.append(seen)
+            loop.call_soon_threadsafe(started.set)
+            asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result()
+            return seen
 
-    catalog = Catalog[bytes]()
+    catalog = Catalog()
     triggers = Triggers()
     running = asyncio.create_task(
-        Reloader(Directory(tmp_path, ["*.pem"]), Policy(), catalog, render, timing=Timing()).run(triggers)
+        Reloader(Gated(tmp_path, ["*.pem"]), Policy(), catalog, ENDPOINT, timing=Timing()).run(triggers)
     )
     triggers.put(Trigger.PERIOD)
     await started.wait()
@@ -83,4 +81,4 @@ async def test_one_reload_at_a_time_and_one_more(tmp_path: Path) -> None:
     while len(catalog.current.entries["/"].keyset.keys if catalog.current.entries else ()) < 6:
         await asyncio.sleep(0)
     running.cancel()
-    assert len(rendered) == 2
+    assert len(reads) == 2

@@ -10,10 +10,9 @@ import pytest
 from sites import GET, read_reply, site, statuses
 from support import HANG_SECONDS
 
-from jwks_server.catalog import Catalog
-from jwks_server.serving.representation import Representation
+from jwks_server.published.catalog import Catalog
 
-Keys = Catalog[Representation]
+Keys = Catalog
 
 BEGUN = GET[:-4]
 LAST = GET[:-2] + b"Connection: close\r\n\r\n"
@@ -255,7 +254,7 @@ async def test_ceiling(catalog: Keys) -> None:
             await read_reply(reader)
         silent = [await here.connect() for _ in range(2)]
         async with asyncio.timeout(HANG_SECONDS):
-            while len(here.front) < 4:
+            while len(here.connections) < 4:
                 await asyncio.sleep(0)
         first = await here.connect()
         assert await silent[0][0].read() == b""
@@ -266,7 +265,7 @@ async def test_ceiling(catalog: Keys) -> None:
         assert await silent[1][0].read() == b""
         second[1].write(GET)
         await read_reply(second[0])
-        here.front.time += 1  # the clock of deadlines is a coarse one
+        here.connections.time += 1  # the clock of deadlines is a coarse one
         for reader, writer in (*used[1:], first, second):
             writer.write(GET)
             await read_reply(reader)
@@ -284,12 +283,12 @@ async def test_every_answer_is_counted(catalog: Keys) -> None:
     async with site(catalog) as here:
         await here.say(GET, GET, GET, LAST)
         await here.say(b"nonsense\r\n\r\n")
-        here.front.recall(b"")  # nothing has changed, so nothing is forgotten
+        here.connections.recall(b"")  # nothing has changed, so nothing is forgotten
         assert here.traffic.accepted == 2
-        here.front.count()
+        here.connections.count()
         assert sum(here.traffic.answers.values()) == 5
-        assert here.traffic.answers[400, "slow"] == 1
-        assert here.traffic.answers[200, "fast"] >= 2
+        assert here.traffic.answers[400, "application"] == 1
+        assert here.traffic.answers[200, "cache"] >= 2
 
 
 async def test_draining(catalog: Keys) -> None:
@@ -299,7 +298,7 @@ async def test_draining(catalog: Keys) -> None:
         writer.write(GET + GET)
         await read_reply(reader)
         await read_reply(reader)
-        here.front.drain()
+        here.connections.drain()
         writer.write(GET + GET)
         reply = await reader.read()
         assert statuses(reply) == [200]
@@ -333,7 +332,7 @@ async def test_small_reply_that_is_not_read(catalog: Keys) -> None:
             loop = asyncio.get_running_loop()
             async with asyncio.timeout(HANG_SECONDS):
                 while not here.traffic.timed_out:
-                    if not any(one.evictable is False for one in here.front.open):  # nothing is unsent yet
+                    if not any(one.evictable is False for one in here.connections.open):  # nothing is unsent yet
                         with suppress(ConnectionError):
                             await loop.sock_sendall(lazy, GET)
                     await asyncio.sleep(0.001)
@@ -373,7 +372,7 @@ async def test_burst_after_a_publication_is_counted(catalog: Keys) -> None:
             for reader, _ in connections:
                 for _ in range(4):
                     await read_reply(reader)
-        here.front.count()
+        here.connections.count()
         assert sum(here.traffic.answers.values()) == 60 * 5 * 4
         for _, writer in connections:
             writer.close()

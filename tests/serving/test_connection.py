@@ -19,8 +19,8 @@ from writers import replace
 from jwks_server.keys.build import build
 from jwks_server.keys.keyset import read_file
 from jwks_server.keys.policy import Policy
-from jwks_server.serving.memory import key_of
-from jwks_server.serving.representation import render
+from jwks_server.published.representation import render
+from jwks_server.serving.response_cache import key_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jwks_server.errors import BadRequest, HeadTooLarge, Problem, VersionUnsupported
-from jwks_server.serving.head import Heads, ends_connection
+from jwks_server.serving.request_head import Heads, ends_connection
 
 
 def head(*lines: bytes) -> bytes:

@@ -7,11 +7,11 @@ from typing import get_args
 
 import click
 
-from jwks_server.config import Settings, Timing, read_passphrase
 from jwks_server.errors import ConfigError
-from jwks_server.flags import YEAR_SECONDS, option, seconds
 from jwks_server.keys.kinds import ED_ALGS, OPTIONAL_KINDS, RSA_ALGS, KidScheme
 from jwks_server.keys.policy import Policy
+from jwks_server.options.declare import YEAR_SECONDS, option, seconds
+from jwks_server.options.settings import Settings, Timing, read_passphrase
 
 
 def _directory(_context: click.Context, _parameter: click.Parameter, value: str) -> Path:

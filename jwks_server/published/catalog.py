@@ -3,18 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Generic, TypeVar
 
 from jwks_server.keys.keyset import KeySet
-
-R = TypeVar("R")
+from jwks_server.published.representation import Representation
 
 # The issuer whose keys are those of the key directory itself.
 ROOT = "/"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry(Generic[R]):
+class Entry:
     """What an issuer publishes.
 
     Attributes:
@@ -25,11 +23,11 @@ class Entry(Generic[R]):
 
     keyset: KeySet
     max_age: int
-    pages: Mapping[str, R]
+    pages: Mapping[str, Representation]
 
 
 @dataclass(frozen=True, slots=True)
-class Edition(Generic[R]):
+class Edition:
     """All that is served at one moment.
 
     Attributes:
@@ -38,12 +36,12 @@ class Edition(Generic[R]):
         awaited: The paths of issuers that have no set yet.
     """
 
-    entries: Mapping[str, Entry[R]] = field(default_factory=lambda: MappingProxyType({}))
-    pages: Mapping[str, R] = field(default_factory=lambda: MappingProxyType({}))
+    entries: Mapping[str, Entry] = field(default_factory=lambda: MappingProxyType({}))
+    pages: Mapping[str, Representation] = field(default_factory=lambda: MappingProxyType({}))
     awaited: frozenset[str] = frozenset({ROOT})
 
 
-class Catalog(Generic[R]):
+class Catalog:
     """What is served now. ``current`` is replaced as a whole, so a reader never sees half a set.
 
     Attributes:
@@ -51,9 +49,9 @@ class Catalog(Generic[R]):
     """
 
     def __init__(self) -> None:
-        self.current: Edition[R] = Edition()
+        self.current: Edition = Edition()
 
-    def publish(self, changes: Mapping[str, Entry[R] | None], awaited: frozenset[str] = frozenset()) -> None:
+    def publish(self, changes: Mapping[str, Entry | None], awaited: frozenset[str] = frozenset()) -> None:
         """Make complete sets the current ones, all at once.
 
         Args:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from jwks_server.address import Address
-from jwks_server.config import Limits, Listening, Settings, Timing, room_for_connections
 from jwks_server.errors import ConfigError
 from jwks_server.keys.policy import Policy
+from jwks_server.options.settings import Limits, Listening, Settings, Timing, room_for_connections
 
 GOOD: dict[str, Any] = {
     "directory": Path("keys"),

@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jwks_server import __version__
-from jwks_server.catalog import Catalog
-from jwks_server.counts import Reloads
 from jwks_server.keys.changes import utc
 from jwks_server.keys.keyset import Key, KeySet, Verdict
-from jwks_server.serving.front import Front
-from jwks_server.serving.representation import Representation
+from jwks_server.published.catalog import Catalog
+from jwks_server.serving.connections import Connections
+from jwks_server.stats import Reloads
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,18 +19,18 @@ class State:
     Attributes:
         catalog: What is served.
         reloads: What became of the looks at the directory.
-        front: The public listener's connections, and what their clients did.
+        connections: The public listener's connections, and what their clients did.
         started: When the program began, in seconds since the epoch.
     """
 
-    catalog: Catalog[Representation]
+    catalog: Catalog
     reloads: Reloads
-    front: Front
+    connections: Connections
     started: float = field(default_factory=time.time)
 
     def unready(self) -> str:
         """Tell why no traffic should come here; empty where it should."""
-        if self.front.draining:
+        if self.connections.draining:
             return "The process is draining: SIGTERM has come."
         if not self.catalog.current.entries:
             faults = [f"{one.message} [{one.code}]" for errors in self.reloads.faults.values() for one in errors]
@@ -47,8 +46,8 @@ def status(state: State) -> dict[str, Any]:
         "started": utc(state.started),
         "ready": not state.unready(),
         "unready": state.unready() or None,
-        "draining": state.front.draining,
-        "connections": len(state.front),
+        "draining": state.connections.draining,
+        "connections": len(state.connections),
         "watch": reloads.watch,
         "reload": {
             "last": _last(reloads),

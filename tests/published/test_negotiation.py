@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jwks_server.serving.negotiation import choose, match, none_match
+from jwks_server.published.negotiation import choose, match, none_match
 
 
 class Coded(NamedTuple):

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMethod
 
-from jwks_server.catalog import Edition
-from jwks_server.config import Limits
 from jwks_server.errors import BadRequest, MethodNotAllowed, Problem
-from jwks_server.serving.reply import ALLOW, fault, problem
-from jwks_server.serving.representation import Representation
+from jwks_server.options.settings import Limits
+from jwks_server.published.catalog import Edition
+from jwks_server.serving.response import ALLOW, fault, problem
 
 # Deadlines are kept for all connections at once; aiohttp sees only some of a connection's requests.
 _NO_DEADLINE_SECONDS = 10 * 365 * 86400
@@ -28,7 +27,7 @@ class Answered(typing.NamedTuple):
         closes: Whether the connection ends with it.
     """
 
-    edition: Edition[Representation] | None
+    edition: Edition | None
     status: int
     size: int
     closes: bool
@@ -115,7 +114,7 @@ class Protocol(web.RequestHandler):
             max_headers=limits.max_fields + 1,
         )
         self._asker = asker
-        self.edition: Edition[Representation] | None = None
+        self.edition: Edition | None = None
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None

@@ -8,12 +8,12 @@ from typing import Protocol
 import structlog
 from aiohttp import web
 
-from jwks_server.config import Limits
-from jwks_server.counts import Traffic, Way
 from jwks_server.errors import BadRequest, Problem
-from jwks_server.serving.memory import Memory, Reply
-from jwks_server.serving.protocol import Answered
-from jwks_server.telemetry import Seldom
+from jwks_server.logs import Seldom
+from jwks_server.options.settings import Limits
+from jwks_server.serving.bridge import Answered
+from jwks_server.serving.response_cache import Reply, ResponseCache
+from jwks_server.stats import ServedBy, Traffic
 
 _TICK_SECONDS = 1.0
 _TICKS_A_DEADLINE = 4
@@ -23,11 +23,11 @@ _EVICTED_AT_ONCE = 1 / 64
 
 _log = structlog.get_logger(__name__)
 
-LogAccess = Callable[[str, bytes, int, int, Way], None]
+LogAccess = Callable[[str, bytes, int, int, ServedBy], None]
 
 
 class Connection(Protocol):
-    """What the front must know of a connection; one that is still shaking hands is one too."""
+    """What the connections must know of a connection; one that is still shaking hands is one too."""
 
     since: float
     fresh: bool
@@ -44,7 +44,7 @@ class Connection(Protocol):
         """Close, if it has taken too long."""
 
 
-class Front:
+class Connections:
     """Keeps the list of connections, and their deadlines.
 
     Args:
@@ -65,7 +65,7 @@ class Front:
         self,
         server: web.Server,
         limits: Limits,
-        memory: Memory | None,
+        memory: ResponseCache | None,
         traffic: Traffic,
         log_access: LogAccess | None = None,
     ) -> None:

@@ -1,24 +1,36 @@
 """An issuer's key set -> its pages by URL path: the JWK Set, and the discovery documents."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
-from jwks_server.catalog import ROOT
 from jwks_server.keys import discovery, metadata
 from jwks_server.keys.keyset import KeySet
-from jwks_server.serving.representation import Representation, render
+from jwks_server.published.catalog import ROOT
+from jwks_server.published.representation import Representation, render
 
 _JSON = "application/json"
 _NONE: Mapping[str, Representation] = MappingProxyType({})
 
 
-def pages(  # noqa: PLR0913 - the set, where it is served, and how
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where and how the JWK Set of an issuer is served.
+
+    Attributes:
+        path: The URL path, below the issuer's own.
+        media_type: The Content-Type.
+    """
+
+    path: str
+    media_type: str = _JSON
+
+
+def pages(
     issuer: str,
     keyset: KeySet,
     max_age: int,
-    *,
-    path: str,
-    media_type: str,
+    endpoint: Endpoint,
     before: Mapping[str, Representation] = _NONE,
 ) -> Mapping[str, Representation]:
     """Finish everything that is served about an issuer.
@@ -31,12 +43,11 @@ def pages(  # noqa: PLR0913 - the set, where it is served, and how
         issuer: The issuer's path: ``/``, or ``/`` and the folder's name.
         keyset: What it publishes.
         max_age: How long a cache may keep it, in seconds.
-        path: Where the JWK Set is below the issuer's path.
-        media_type: The JWK Set's Content-Type.
+        endpoint: Where and how its JWK Set is served.
         before: The issuer's last pages; a body that is in them isn't encoded anew.
     """
     prefix = "" if issuer == ROOT else issuer
-    bodies = {prefix + path: (keyset.body, media_type)}
-    if document := discovery.document(keyset, path):
+    bodies = {prefix + endpoint.path: (keyset.body, endpoint.media_type)}
+    if document := discovery.document(keyset, endpoint.path):
         bodies |= dict.fromkeys((prefix + metadata.OPENID, metadata.OAUTH + prefix), (document, _JSON))
     return {at: render(body, max_age, kind, before.get(at)) for at, (body, kind) in bodies.items()}

@@ -19,13 +19,13 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import cast
 
-from jwks_server.counts import Deadline, Way
 from jwks_server.errors import Problem, RequestTimeout
-from jwks_server.serving import head
-from jwks_server.serving.front import Front
-from jwks_server.serving.memory import now
-from jwks_server.serving.protocol import Answered, Protocol, Tap
-from jwks_server.serving.reply import refusal
+from jwks_server.serving import request_head
+from jwks_server.serving.bridge import Answered, Protocol, Tap
+from jwks_server.serving.connections import Connections
+from jwks_server.serving.response import refusal
+from jwks_server.serving.response_cache import now
+from jwks_server.stats import Deadline, ServedBy
 
 # So many requests that came at once are answered before it is other connections' turn.
 _BURST = 16
@@ -39,11 +39,11 @@ class _Phase(Enum):
     LINGERING = auto()  # the last reply is out; what still comes is read and thrown away
 
 
-class FastPath(asyncio.Protocol):
+class HttpConnection(asyncio.Protocol):
     """One connection.
 
     Attributes:
-        since: When it last got anywhere, by the front's clock: it began, a head began, a reply went out.
+        since: When it last got anywhere, by the connections' clock: it began, a head began, a reply went out.
         fresh: Whether it has never been given a reply.
         welcome: Whether there is room for it.
     """
@@ -55,7 +55,7 @@ class FastPath(asyncio.Protocol):
     _phase = _Phase.READING
     _slow: Protocol | None = None
     _tap: Tap | None = None
-    _heads: head.Heads | None = None  # what has come and isn't answered yet
+    _heads: request_head.Heads | None = None  # what has come and isn't answered yet
     _head = b""  # the head that aiohttp is answering
     _last = False  # whether it must be the connection's last one
     _choked = False  # the client doesn't read
@@ -67,9 +67,9 @@ class FastPath(asyncio.Protocol):
     # Over TLS the first bytes can come before the connection is said to be made.
     _transport = cast("asyncio.Transport", None)
 
-    def __init__(self, front: Front) -> None:
-        self._front = front
-        self.since = front.time
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self.since = connections.time
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, unless there is no room."""
@@ -85,27 +85,27 @@ class FastPath(asyncio.Protocol):
         """End."""
         self._ready = self.welcome = False
         self._phase = _Phase.LINGERING
-        self._front.forget(self)
+        self._connections.forget(self)
         if self._slow:
             self._slow.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Answer from memory, or let aiohttp answer."""
         if self._ready:
-            front = self._front
-            reply = front.recall(data)
+            connections = self._connections
+            reply = connections.recall(data)
             if reply is not None:
                 reply.hits += 1
                 self._transport.write(reply.at(now()))
-                self.since = front.time
+                self.since = connections.time
                 if reply.closes:
                     self._transport.close()
                 elif self.fresh:
-                    front.settle(self)
-                if front.log_access:
-                    front.log_access(self.peer, data, reply.answer.status, reply.answer.size, "fast")
+                    connections.settle(self)
+                if connections.log_access:
+                    connections.log_access(self.peer, data, reply.answer.status, reply.answer.size, "cache")
                 return
-            if head.is_one(data) and len(data) <= front.limits.max_head:
+            if request_head.is_one(data) and len(data) <= connections.limits.max_head:
                 self._ask(data)
                 return
         self._take(data)
@@ -114,19 +114,19 @@ class FastPath(asyncio.Protocol):
         """Keep what can't be answered at once."""
         if self._phase is _Phase.LINGERING:
             self._thrown_away += len(data)
-            if self._thrown_away > self._front.limits.max_body:
+            if self._thrown_away > self._connections.limits.max_body:
                 self._transport.close()
             return
         if not self._heads:
-            self._heads = head.Heads(self._front.limits.max_head)
-            if not head.is_blank(data):
-                self.since = self._front.time
+            self._heads = request_head.Heads(self._connections.limits.max_head)
+            if not request_head.is_blank(data):
+                self.since = self._connections.time
         self._heads.feed(data)
         if not self._transport:
             return
         if self._phase is _Phase.READING and not self._scheduled:
             self._advance()
-        elif len(self._heads) > self._front.limits.max_head:
+        elif len(self._heads) > self._connections.limits.max_head:
             self._transport.pause_reading()
 
     def _advance(self) -> None:
@@ -143,13 +143,13 @@ class FastPath(asyncio.Protocol):
             if request is None:
                 self._await_more()
                 return
-            reply = self._front.recall(request)
+            reply = self._connections.recall(request)
             if reply is None:
                 self._ask(request)
                 return
             reply.hits += 1
             self._transport.write(reply.at(now()))
-            self._replied(request, reply.answer.status, reply.answer.size, "fast", closes=reply.closes)
+            self._replied(request, reply.answer.status, reply.answer.size, "cache", closes=reply.closes)
         if self._phase is _Phase.READING:
             self._ready, self._scheduled = False, True
             self._transport.pause_reading()
@@ -166,14 +166,14 @@ class FastPath(asyncio.Protocol):
     def _ask(self, request: bytes) -> None:
         """Let aiohttp answer."""
         try:
-            self._last = head.ends_connection(request, self._front.limits.max_fields)
+            self._last = request_head.ends_connection(request, self._connections.limits.max_fields)
         except Problem as problem:
             self._refuse(problem, request)
             return
         self._ready, self._phase, self._head = False, _Phase.ANSWERING, request
         if self._slow is None:
             self._tap = Tap(self._transport, self._finish)
-            self._slow = Protocol(self._front.server, self._front.limits, self)
+            self._slow = Protocol(self._connections.server, self._connections.limits, self)
             self._slow.connection_made(cast("asyncio.Transport", self._tap))
         if self._tap and not self._last:
             self._tap.begin()
@@ -181,17 +181,17 @@ class FastPath(asyncio.Protocol):
 
     def must_end(self) -> bool:
         """Tell whether the answer in progress is the connection's last."""
-        return self._last or self._front.draining
+        return self._last or self._connections.draining
 
     @property
     def is_head(self) -> bool:
         """Whether the answer in progress must have no body."""
-        return head.is_head(self._head)
+        return request_head.is_head(self._head)
 
     def refused(self, problem: Problem) -> None:
         """Take note that aiohttp found that the request is none."""
         self._last = True
-        self._front.note_refusal(self.peer, problem)
+        self._connections.note_refusal(self.peer, problem)
 
     def answered(self, answer: Answered) -> None:
         """Take note that aiohttp has written an answer, and learn it if it may be learned."""
@@ -199,10 +199,10 @@ class FastPath(asyncio.Protocol):
         if self._phase is not _Phase.ANSWERING:
             return
         if not self._last:
-            self._front.learn(self._head, written, answer)
-        self._front.traffic.answers[answer.status, "slow"] += 1
+            self._connections.learn(self._head, written, answer)
+        self._connections.traffic.answers[answer.status, "application"] += 1
         self._phase = _Phase.READING
-        self._replied(self._head, answer.status, answer.size, "slow", closes=answer.closes)
+        self._replied(self._head, answer.status, answer.size, "application", closes=answer.closes)
         if self._phase is _Phase.READING:
             if self._heads or self._ended:
                 self._scheduled = True
@@ -210,23 +210,23 @@ class FastPath(asyncio.Protocol):
             else:
                 self._await_more()
 
-    def _replied(self, request: bytes, status: int, size: int, way: Way, *, closes: bool) -> None:
-        self.since = self._front.time
+    def _replied(self, request: bytes, status: int, size: int, served_by: ServedBy, *, closes: bool) -> None:
+        self.since = self._connections.time
         if self.fresh:
-            self._front.settle(self)
-        if self._front.log_access:
-            self._front.log_access(self.peer, request, status, size, way)
+            self._connections.settle(self)
+        if self._connections.log_access:
+            self._connections.log_access(self.peer, request, status, size, served_by)
         if closes:
             self._finish()
 
     def _refuse(self, problem: Problem, request: bytes = b"") -> None:
         """Answer what is no request, or has not become one, and end the connection."""
         self._last = True
-        self._front.note_refusal(self.peer, problem)
-        reply = refusal(problem, to_head=head.is_head(request))
+        self._connections.note_refusal(self.peer, problem)
+        reply = refusal(problem, to_head=request_head.is_head(request))
         self._transport.write(reply)
-        self._front.traffic.answers[problem.status, "slow"] += 1
-        self._replied(b"", problem.status, len(reply), "slow", closes=True)
+        self._connections.traffic.answers[problem.status, "application"] += 1
+        self._replied(b"", problem.status, len(reply), "application", closes=True)
 
     def _finish(self) -> None:
         """End the connection once what is written has gone out, without a reset where more is still coming in."""
@@ -234,7 +234,7 @@ class FastPath(asyncio.Protocol):
             return
         more = self._last or bool(self._heads)
         self._ready, self._phase, self._heads = False, _Phase.LINGERING, None
-        self.since = self._front.time
+        self.since = self._connections.time
         if not more or self._ended:
             self._transport.close()
             return
@@ -296,15 +296,15 @@ class FastPath(asyncio.Protocol):
 
     def expire(self) -> None:
         """Close, if this has taken too long."""
-        limits, waited = self._front.limits, self._front.time - self.since
+        limits, waited = self._connections.limits, self._connections.time - self.since
         if not self._transport:
             if waited >= _LAST_CALL_SECONDS:  # it was accepted, and the event loop has lost it
-                self._front.forget(self)
+                self._connections.forget(self)
             return
         unsent = self._transport.get_write_buffer_size()
         if unsent or self._transport.is_closing():
             if unsent < self._unsent:
-                self.since = self._front.time
+                self.since = self._connections.time
             elif waited >= limits.write_timeout:
                 self._time_out("write")
                 self._transport.abort()
@@ -319,16 +319,16 @@ class FastPath(asyncio.Protocol):
     def _time_out(self, deadline: Deadline) -> None:
         """Count a connection that has taken too long, once."""
         if not self._timed_out:
-            self._front.traffic.timed_out[deadline] += 1
+            self._connections.traffic.timed_out[deadline] += 1
         self._timed_out = True
 
     def _expire_reading(self, waited: float) -> None:
-        limits = self._front.limits
+        limits = self._connections.limits
         if self._heads:
             if waited >= limits.head_timeout:
                 self._time_out("head")
                 self._refuse(RequestTimeout(f"A request's head must be whole within {limits.head_timeout:g} s."))
-        elif self._front.finishing:
+        elif self._connections.finishing:
             if waited >= _LAST_CALL_SECONDS:
                 self._finish()
         elif waited >= (limits.head_timeout if self.fresh else limits.idle_timeout):
@@ -336,12 +336,12 @@ class FastPath(asyncio.Protocol):
             self._finish()
 
 
-def connections(front: Front) -> "Callable[[], FastPath]":
+def http_connections(connections: Connections) -> "Callable[[], HttpConnection]":
     """Make the factory of a listener's connections."""
 
-    def begin() -> FastPath:
-        connection = FastPath(front)
-        front.admit(connection)
+    def begin() -> HttpConnection:
+        connection = HttpConnection(connections)
+        connections.admit(connection)
         return connection
 
     return begin

@@ -7,7 +7,7 @@ from typing import Literal
 
 from jwks_server.errors import JwksError
 
-Way = Literal["fast", "slow"]
+ServedBy = Literal["cache", "application"]
 Deadline = Literal["head", "idle", "body", "write", "handshake"]
 
 
@@ -24,7 +24,7 @@ class Traffic:
         bad_requests: By what was wrong with them.
     """
 
-    answers: Counter[tuple[int, Way]] = field(default_factory=Counter)
+    answers: Counter[tuple[int, ServedBy]] = field(default_factory=Counter)
     accepted: int = 0
     refused: int = 0
     evicted: int = 0

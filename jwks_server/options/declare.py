@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from jwks_server.address import AnyAddress, handed_down, parse_address
-from jwks_server.config import Limits, Listening, room_for_connections
+from jwks_server.options.settings import Limits, Listening, room_for_connections
 
 F = TypeVar("F", bound=Callable[..., None])
 

@@ -10,7 +10,7 @@ from support import key, public_pem
 from jwks_server.keys.build import build
 from jwks_server.keys.keyset import read_file
 from jwks_server.keys.policy import Policy
-from jwks_server.serving.representation import Variant, render
+from jwks_server.published.representation import Variant, render
 
 KEYSET = build([read_file("a.pem", public_pem(key("RSA")) + public_pem(key("RSA", 1)), None)], Policy())
 

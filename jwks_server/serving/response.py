@@ -9,7 +9,7 @@ import structlog
 from aiohttp import hdrs, web
 
 from jwks_server.errors import InternalError, MethodNotAllowed, NoKeySet, Problem
-from jwks_server.serving.representation import CORS, NO_SNIFFING
+from jwks_server.published.representation import CORS, NO_SNIFFING
 
 ALLOW = "GET, HEAD, OPTIONS"
 _RETRY_AFTER_SECONDS = "1"

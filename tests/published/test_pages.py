@@ -8,7 +8,7 @@ from support import key, public_pem
 from jwks_server.keys.build import build
 from jwks_server.keys.keyset import KeySet, read_file
 from jwks_server.keys.policy import Policy
-from jwks_server.serving.pages import pages
+from jwks_server.published.pages import Endpoint, pages
 
 ISSUER = "https://id.example.com/other"
 
@@ -37,7 +37,7 @@ def keyset(issuer: str | None = ISSUER, number: int = 0) -> KeySet:
 )
 def test_paths(issuer: str, expected: list[str]) -> None:
     """OpenID Connect appends, RFC 8414 inserts; the folder's name counts, not the path of the issuer's URL."""
-    found = pages(issuer, keyset(), 300, path="/keys.json", media_type="application/jwk-set+json")
+    found = pages(issuer, keyset(), 300, Endpoint("/keys.json", "application/jwk-set+json"))
     assert list(found) == expected
     kinds = [page.variants[0].headers["Content-Type"] for page in found.values()]
     assert kinds == ["application/jwk-set+json", "application/json", "application/json"]
@@ -48,14 +48,14 @@ def test_paths(issuer: str, expected: list[str]) -> None:
 
 def test_without_an_issuer() -> None:
     """Then there is the set alone."""
-    assert list(pages("/acme", keyset(None), 300, path="/keys", media_type="a/b")) == ["/acme/keys"]
+    assert list(pages("/acme", keyset(None), 300, Endpoint("/keys", "a/b"))) == ["/acme/keys"]
 
 
 def test_what_is_the_same_is_not_encoded_anew() -> None:
     """Where only max-age is another, the encoded bytes are those from before; where a key is, they are not."""
-    first = pages("/", keyset(), 300, path="/k", media_type="a/b")
-    second = pages("/", keyset(), 299, path="/k", media_type="a/b", before=first)
-    third = pages("/", keyset(number=1), 299, path="/k", media_type="a/b", before=first)
+    first = pages("/", keyset(), 300, Endpoint("/k", "a/b"))
+    second = pages("/", keyset(), 299, Endpoint("/k", "a/b"), first)
+    third = pages("/", keyset(number=1), 299, Endpoint("/k", "a/b"), first)
     for old, new in zip(first["/k"].variants, second["/k"].variants, strict=True):
         assert new.body is old.body
         assert "max-age=299" in new.headers["Cache-Control"]

@@ -4,11 +4,10 @@ import re
 import time
 from email.utils import formatdate
 
-from jwks_server.catalog import Catalog, Edition
-from jwks_server.counts import Traffic
-from jwks_server.serving.head import is_one
-from jwks_server.serving.protocol import Answered
-from jwks_server.serving.representation import Representation
+from jwks_server.published.catalog import Catalog, Edition
+from jwks_server.serving.bridge import Answered
+from jwks_server.serving.request_head import is_one
+from jwks_server.stats import Traffic
 
 _MAX_KEYS = 256
 # Replies, and their bytes with their keys: so much in any case, and so much more for each page that is served.
@@ -64,7 +63,7 @@ class Reply:
         return self._data
 
 
-class Memory:
+class ResponseCache:
     """Replies to requests, for as long as the catalog's edition is the same.
 
     Args:
@@ -72,10 +71,10 @@ class Memory:
         traffic: Counts the answers that were given from here.
     """
 
-    def __init__(self, catalog: Catalog[Representation], traffic: Traffic) -> None:
+    def __init__(self, catalog: Catalog, traffic: Traffic) -> None:
         self._catalog = catalog
         self._traffic = traffic
-        self._edition: Edition[Representation] | None = None
+        self._edition: Edition | None = None
         self._replies: dict[bytes, Reply] = {}
         self._bytes = 0
         self._keys: dict[bytes, bytes] = {}
@@ -117,7 +116,7 @@ class Memory:
     def count(self) -> None:
         """Add to the traffic what has been answered since this was last done."""
         for reply in self._replies.values():
-            self._traffic.answers[reply.answer.status, "fast"] += reply.hits
+            self._traffic.answers[reply.answer.status, "cache"] += reply.hits
             reply.hits = 0
 
     def _forget(self) -> None:

@@ -1,0 +1,1 @@
+"""The options: what can be set, and the settings that come of it."""
