@@ -76,7 +76,9 @@ for _name, _help in {
 )
 @option("--loop", default="uvloop", type=click.Choice(get_args(Loop)), help="The event loop.")
 @option(
-    "--no-fast-path", is_flag=True, help="Answer every request anew, to compare: the answers are the same, but slower."
+    "--no-response-cache",
+    is_flag=True,
+    help="Answer every request anew, to compare: the answers are the same, but slower.",
 )
 @option("--log-format", default="console", type=click.Choice(["console", "json"]), help="For people or machines.")
 @option(
@@ -90,7 +92,7 @@ def serve(  # noqa: PLR0913 - one parameter an option
     rescan: float,
     settle: float,
     loop: Loop,
-    no_fast_path: bool,
+    no_response_cache: bool,
     log_format: Literal["console", "json"],
     log_level: str,
     **_of_context: object,
@@ -102,7 +104,7 @@ def serve(  # noqa: PLR0913 - one parameter an option
         limits=limits_of(context),
         timing=replace(settings.timing, rescan=rescan, settle=settle),
         loop=loop,
-        fast_path=not no_fast_path,
+        response_cache=not no_response_cache,
     )
     from jwks_server import service  # noqa: PLC0415 - help and usage errors need no web server
     from jwks_server.logs import logging_to_stderr  # noqa: PLC0415 - as the web server

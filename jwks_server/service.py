@@ -22,7 +22,7 @@ from jwks_server.published.pages import Endpoint
 from jwks_server.serving import access, admin, public
 from jwks_server.serving.response_cache import ResponseCache
 from jwks_server.serving.site import opened, prepared
-from jwks_server.serving.status import State
+from jwks_server.serving.status import Reported
 from jwks_server.serving.tls import Certificate
 from jwks_server.source.directory import Directory
 from jwks_server.source.reload import Reloader
@@ -66,7 +66,7 @@ async def serve(settings: Settings) -> None:
     _handle_signals(stop, triggers)
     how = settings.listening
     catalog, reloads, traffic = Catalog(), Reloads(), Traffic()
-    memory = ResponseCache(catalog, traffic) if settings.fast_path else None
+    cache = ResponseCache(catalog, traffic) if settings.response_cache else None
     certificate = await in_thread(partial(Certificate, str(how.tls_cert), str(how.tls_key))) if how.tls_cert else None
     directory = Directory(
         settings.directory,
@@ -80,9 +80,9 @@ async def serve(settings: Settings) -> None:
     try:
         async with (
             asyncio.TaskGroup() as tasks,
-            prepared(app, settings.limits, traffic, memory=memory, log_access=log_access) as connections,
+            prepared(app, settings.limits, traffic, cache=cache, log_access=log_access) as connections,
             prepared(
-                admin.application(State(catalog, reloads, connections)),
+                admin.application(Reported(catalog, reloads, connections)),
                 replace(settings.limits, max_connections=_ADMIN_CONNECTIONS),
                 Traffic(),
             ) as admin_connections,
@@ -126,7 +126,7 @@ def _reloader(
     async def reloaded(triggers: frozenset[Trigger]) -> None:
         if Trigger.SIGHUP in triggers:
             if certificate:
-                certificate.look()
+                certificate.reload_soon()
             systemd.ready()
 
     state = StateFile(settings.state) if settings.state else None

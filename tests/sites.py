@@ -59,15 +59,15 @@ class Site:
 
 
 @asynccontextmanager
-async def site(catalog: Catalog, *, fast: bool = True, **limits: Any) -> AsyncIterator[Site]:
+async def site(catalog: Catalog, *, cached: bool = True, **limits: Any) -> AsyncIterator[Site]:
     """Serve the catalog until the block ends."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     traffic = Traffic()
-    memory = ResponseCache(catalog, traffic) if fast else None
+    cache = ResponseCache(catalog, traffic) if cached else None
     how = Listening(public=(Address("127.0.0.1", port),), grace=1.0)
     async with prepared(
-        application(catalog, PATH), Limits(**{"max_connections": 1000, **limits}), traffic, memory=memory
+        application(catalog, PATH), Limits(**{"max_connections": 1000, **limits}), traffic, cache=cache
     ) as connections:
         deadlines = asyncio.create_task(connections.keep_deadlines())
         async with opened(connections, how.public, how, name="public"):

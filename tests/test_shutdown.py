@@ -79,7 +79,7 @@ class Clients:
         writer.close()
 
 
-@pytest.mark.parametrize("flags", [(), ("--drain", "0.5"), ("--loop", "asyncio"), ("--no-fast-path",)])
+@pytest.mark.parametrize("flags", [(), ("--drain", "0.5"), ("--loop", "asyncio"), ("--no-response-cache",)])
 async def test_nobody_is_cut(tmp_path: Path, flags: tuple[str, ...]) -> None:
     """Fresh, kept and half-sent requests all get whole answers through three SIGHUPs and a SIGTERM."""
     (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))

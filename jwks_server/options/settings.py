@@ -153,7 +153,7 @@ class Settings:
         listening: Where and how to listen.
         limits: What clients may do.
         loop: The event loop.
-        fast_path: Whether requests that were answered before get finished bytes.
+        response_cache: Whether requests that were answered before get finished bytes.
 
     Raises:
         ConfigError: A value is out of its bounds.
@@ -171,7 +171,7 @@ class Settings:
     listening: Listening = Listening(public=())
     limits: Limits = Limits(max_connections=1)
     loop: Loop = "uvloop"
-    fast_path: bool = True
+    response_cache: bool = True
 
     def __post_init__(self) -> None:
         if not _PATH.fullmatch(self.path) or {".", ".."} & set(self.path.split("/")):

@@ -7,36 +7,36 @@ from aiohttp.typedefs import Handler
 
 from jwks_server.errors import MethodNotAllowed, NotFound, NotReady
 from jwks_server.serving.public import problems
-from jwks_server.serving.response import Reply
-from jwks_server.serving.status import State, status
+from jwks_server.serving.response import Response
+from jwks_server.serving.status import Reported, status
 
 ENDPOINTS = ("/livez", "/readyz", "/metrics", "/status")
 
 
-def application(state: State) -> web.Application:
+def application(reported: Reported) -> web.Application:
     """Make the application.
 
     Args:
-        state: What there is to tell.
+        reported: What there is to tell.
     """
 
-    async def livez(_request: web.Request) -> Reply:
+    async def livez(_request: web.Request) -> Response:
         return _text("ok\n")
 
-    async def readyz(_request: web.Request) -> Reply:
-        if reason := state.unready():
+    async def readyz(_request: web.Request) -> Response:
+        if reason := reported.unready():
             raise NotReady(reason)
         return _text("ok\n")
 
-    async def metrics(request: web.Request) -> Reply:
+    async def metrics(request: web.Request) -> Response:
         from jwks_server.serving.metrics import expose  # noqa: PLC0415 - its library is for those who scrape
 
-        body, content_type = expose(state, request.headers.get("Accept", ""))
-        return Reply(body=body, headers={"Content-Type": content_type, **_NO_STORE})
+        body, content_type = expose(reported, request.headers.get("Accept", ""))
+        return Response(body=body, headers={"Content-Type": content_type, **_NO_STORE})
 
-    async def status_(_request: web.Request) -> Reply:
-        body = json.dumps(status(state), indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace")
-        return Reply(body=body + b"\n", headers={"Content-Type": "application/json", **_NO_STORE})
+    async def status_(_request: web.Request) -> Response:
+        body = json.dumps(status(reported), indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        return Response(body=body + b"\n", headers={"Content-Type": "application/json", **_NO_STORE})
 
     app = web.Application(middlewares=[_private, problems])
     for path, handler in zip(ENDPOINTS, (livez, readyz, metrics, status_), strict=True):
@@ -49,8 +49,8 @@ def application(state: State) -> web.Application:
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
-def _text(text: str) -> Reply:
-    return Reply(text=text, headers=_NO_STORE)
+def _text(text: str) -> Response:
+    return Response(text=text, headers=_NO_STORE)
 
 
 @web.middleware
@@ -61,9 +61,9 @@ async def _private(request: web.Request, handler: Handler) -> web.StreamResponse
     return reply
 
 
-async def _no_method(_request: web.Request) -> Reply:
+async def _no_method(_request: web.Request) -> Response:
     raise MethodNotAllowed("Only GET and HEAD are answered here.", allow="GET, HEAD")
 
 
-async def _nothing(_request: web.Request) -> Reply:
+async def _nothing(_request: web.Request) -> Response:
     raise NotFound(f"Here are {', '.join(ENDPOINTS)}.")

@@ -17,7 +17,7 @@ _NO_DEADLINE_SECONDS = 10 * 365 * 86400
 _BAD_REQUEST = 400
 
 
-class Answered(typing.NamedTuple):
+class Answer(typing.NamedTuple):
     """An answer that has been written.
 
     Attributes:
@@ -33,24 +33,24 @@ class Answered(typing.NamedTuple):
     closes: bool
 
 
-class Asker(typing.Protocol):
+class BridgeOwner(typing.Protocol):
     """Who hands requests over, one at a time."""
 
-    def must_end(self) -> bool:
+    def must_close(self) -> bool:
         """Tell whether the answer in progress is the connection's last."""
 
     @property
-    def is_head(self) -> bool:
+    def is_head_request(self) -> bool:
         """Whether the answer in progress must have no body."""
 
     def refused(self, problem: Problem) -> None:
         """Take note that the request is none."""
 
-    def answered(self, answer: Answered) -> None:
+    def answered(self, answer: Answer) -> None:
         """Take note that an answer has been written."""
 
 
-class Tap:
+class RecordingTransport:
     """A transport that notes what aiohttp writes, while there is something to learn.
 
     Args:
@@ -86,22 +86,22 @@ class Tap:
         return getattr(self._transport, name)
 
 
-class Protocol(web.RequestHandler):
+class Bridge(web.RequestHandler):
     """One connection.
 
     Args:
         server: Counts the connections.
         limits: What a client may do.
-        asker: Hands the requests over.
+        owner: Hands the requests over.
 
     Attributes:
         edition: What the handler makes the answer in progress from; set by the handler.
     """
 
-    __slots__ = ("_asker", "edition")
+    __slots__ = ("_owner", "edition")
 
-    def __init__(self, server: web.Server, limits: Limits, asker: Asker) -> None:
-        # Whole heads come here, and bodies never do: the limits only have to be no narrower than the asker's.
+    def __init__(self, server: web.Server, limits: Limits, owner: BridgeOwner) -> None:
+        # Whole heads come here, and bodies never do: the limits only have to be no narrower than the owner's.
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -113,18 +113,18 @@ class Protocol(web.RequestHandler):
             max_field_size=limits.max_head,
             max_headers=limits.max_fields + 1,
         )
-        self._asker = asker
+        self._owner = owner
         self.edition: Edition | None = None
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Write an answer, and tell."""
-        if self._asker.must_end():
+        if self._owner.must_close():
             resp.force_close()
         finished = await super().finish_response(request, resp, start_time)
         edition, self.edition = self.edition, None
-        self._asker.answered(Answered(edition, resp.status, resp.body_length, not finished[0].keep_alive))
+        self._owner.answered(Answer(edition, resp.status, resp.body_length, not finished[0].keep_alive))
         return finished
 
     def handle_error(
@@ -149,9 +149,9 @@ class Protocol(web.RequestHandler):
             error = MethodNotAllowed(f"Only {ALLOW} are answered here.", ALLOW)
         else:
             error = BadRequest("What was sent is not an HTTP request.", "parser")
-            self._asker.refused(error)
+            self._owner.refused(error)
         reply = problem(error)
-        if self._asker.is_head:
+        if self._owner.is_head_request:
             reply.body = None
         reply.force_close()
         return reply

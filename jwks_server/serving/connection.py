@@ -21,7 +21,7 @@ from typing import cast
 
 from jwks_server.errors import Problem, RequestTimeout
 from jwks_server.serving import request_head
-from jwks_server.serving.bridge import Answered, Protocol, Tap
+from jwks_server.serving.bridge import Answer, Bridge, RecordingTransport
 from jwks_server.serving.connections import Connections
 from jwks_server.serving.response import refusal
 from jwks_server.serving.response_cache import now
@@ -44,24 +44,24 @@ class HttpConnection(asyncio.Protocol):
 
     Attributes:
         since: When it last got anywhere, by the connections' clock: it began, a head began, a reply went out.
-        fresh: Whether it has never been given a reply.
-        welcome: Whether there is room for it.
+        unanswered: Whether it has never been given a reply.
+        admitted: Whether there is room for it.
     """
 
     # Defaults of the class: a connection that is answered from memory needs few of them.
-    fresh = True
-    welcome = True
+    unanswered = True
+    admitted = True
     _ready = False  # at a message boundary, with nothing else to do first
     _phase = _Phase.READING
-    _slow: Protocol | None = None
-    _tap: Tap | None = None
-    _heads: request_head.Heads | None = None  # what has come and isn't answered yet
+    _bridge: Bridge | None = None
+    _recorder: RecordingTransport | None = None
+    _heads: request_head.RequestHeads | None = None  # what has come and isn't answered yet
     _head = b""  # the head that aiohttp is answering
     _last = False  # whether it must be the connection's last one
-    _choked = False  # the client doesn't read
-    _ended = False  # the client will send no more
+    _write_paused = False  # the client doesn't read
+    _eof = False  # the client will send no more
     _scheduled = False  # the next burst of requests
-    _thrown_away = 0
+    _discarded = 0
     _timed_out = False
     _unsent = 0
     # Over TLS the first bytes can come before the connection is said to be made.
@@ -74,66 +74,66 @@ class HttpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, unless there is no room."""
         self._transport = cast("asyncio.Transport", transport)
-        if not self.welcome:
+        if not self.admitted:
             self._transport.abort()
         elif self._heads:
-            self._advance()
+            self._answer_buffered()
         else:
             self._ready = True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
-        self._ready = self.welcome = False
+        self._ready = self.admitted = False
         self._phase = _Phase.LINGERING
         self._connections.forget(self)
-        if self._slow:
-            self._slow.connection_lost(exc)
+        if self._bridge:
+            self._bridge.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Answer from memory, or let aiohttp answer."""
         if self._ready:
             connections = self._connections
-            reply = connections.recall(data)
+            reply = connections.find_response(data)
             if reply is not None:
                 reply.hits += 1
                 self._transport.write(reply.at(now()))
                 self.since = connections.time
                 if reply.closes:
                     self._transport.close()
-                elif self.fresh:
-                    connections.settle(self)
+                elif self.unanswered:
+                    connections.note_response(self)
                 if connections.log_access:
                     connections.log_access(self.peer, data, reply.answer.status, reply.answer.size, "cache")
                 return
-            if request_head.is_one(data) and len(data) <= connections.limits.max_head:
-                self._ask(data)
+            if request_head.is_whole(data) and len(data) <= connections.limits.max_head:
+                self._forward(data)
                 return
-        self._take(data)
+        self._buffer(data)
 
-    def _take(self, data: bytes) -> None:
+    def _buffer(self, data: bytes) -> None:
         """Keep what can't be answered at once."""
         if self._phase is _Phase.LINGERING:
-            self._thrown_away += len(data)
-            if self._thrown_away > self._connections.limits.max_body:
+            self._discarded += len(data)
+            if self._discarded > self._connections.limits.max_body:
                 self._transport.close()
             return
         if not self._heads:
-            self._heads = request_head.Heads(self._connections.limits.max_head)
+            self._heads = request_head.RequestHeads(self._connections.limits.max_head)
             if not request_head.is_blank(data):
                 self.since = self._connections.time
         self._heads.feed(data)
         if not self._transport:
             return
         if self._phase is _Phase.READING and not self._scheduled:
-            self._advance()
+            self._answer_buffered()
         elif len(self._heads) > self._connections.limits.max_head:
             self._transport.pause_reading()
 
-    def _advance(self) -> None:
+    def _answer_buffered(self) -> None:
         """Answer the heads that are there."""
         self._scheduled = False
         for _ in range(_BURST):
-            if self._phase is not _Phase.READING or self._choked or self._transport.is_closing():
+            if self._phase is not _Phase.READING or self._write_paused or self._transport.is_closing():
                 return
             try:
                 request = self._heads.cut() if self._heads else None
@@ -143,9 +143,9 @@ class HttpConnection(asyncio.Protocol):
             if request is None:
                 self._await_more()
                 return
-            reply = self._connections.recall(request)
+            reply = self._connections.find_response(request)
             if reply is None:
-                self._ask(request)
+                self._forward(request)
                 return
             reply.hits += 1
             self._transport.write(reply.at(now()))
@@ -153,17 +153,17 @@ class HttpConnection(asyncio.Protocol):
         if self._phase is _Phase.READING:
             self._ready, self._scheduled = False, True
             self._transport.pause_reading()
-            asyncio.get_running_loop().call_soon(self._advance)
+            asyncio.get_running_loop().call_soon(self._answer_buffered)
 
     def _await_more(self) -> None:
-        if self._ended:
+        if self._eof:
             self._transport.close()
         else:
-            self._ready = not self._heads and not self._choked
-            if not self._choked:
+            self._ready = not self._heads and not self._write_paused
+            if not self._write_paused:
                 self._resume_reading()
 
-    def _ask(self, request: bytes) -> None:
+    def _forward(self, request: bytes) -> None:
         """Let aiohttp answer."""
         try:
             self._last = request_head.ends_connection(request, self._connections.limits.max_fields)
@@ -171,31 +171,31 @@ class HttpConnection(asyncio.Protocol):
             self._refuse(problem, request)
             return
         self._ready, self._phase, self._head = False, _Phase.ANSWERING, request
-        if self._slow is None:
-            self._tap = Tap(self._transport, self._finish)
-            self._slow = Protocol(self._connections.server, self._connections.limits, self)
-            self._slow.connection_made(cast("asyncio.Transport", self._tap))
-        if self._tap and not self._last:
-            self._tap.begin()
-        self._slow.data_received(request)
+        if self._bridge is None:
+            self._recorder = RecordingTransport(self._transport, self._end)
+            self._bridge = Bridge(self._connections.server, self._connections.limits, self)
+            self._bridge.connection_made(cast("asyncio.Transport", self._recorder))
+        if self._recorder and not self._last:
+            self._recorder.begin()
+        self._bridge.data_received(request)
 
-    def must_end(self) -> bool:
+    def must_close(self) -> bool:
         """Tell whether the answer in progress is the connection's last."""
         return self._last or self._connections.draining
 
     @property
-    def is_head(self) -> bool:
+    def is_head_request(self) -> bool:
         """Whether the answer in progress must have no body."""
-        return request_head.is_head(self._head)
+        return request_head.is_head_request(self._head)
 
     def refused(self, problem: Problem) -> None:
         """Take note that aiohttp found that the request is none."""
         self._last = True
         self._connections.note_refusal(self.peer, problem)
 
-    def answered(self, answer: Answered) -> None:
+    def answered(self, answer: Answer) -> None:
         """Take note that aiohttp has written an answer, and learn it if it may be learned."""
-        written = self._tap.end() if self._tap else b""
+        written = self._recorder.end() if self._recorder else b""
         if self._phase is not _Phase.ANSWERING:
             return
         if not self._last:
@@ -204,38 +204,38 @@ class HttpConnection(asyncio.Protocol):
         self._phase = _Phase.READING
         self._replied(self._head, answer.status, answer.size, "application", closes=answer.closes)
         if self._phase is _Phase.READING:
-            if self._heads or self._ended:
+            if self._heads or self._eof:
                 self._scheduled = True
-                asyncio.get_running_loop().call_soon(self._advance)
+                asyncio.get_running_loop().call_soon(self._answer_buffered)
             else:
                 self._await_more()
 
     def _replied(self, request: bytes, status: int, size: int, served_by: ServedBy, *, closes: bool) -> None:
         self.since = self._connections.time
-        if self.fresh:
-            self._connections.settle(self)
+        if self.unanswered:
+            self._connections.note_response(self)
         if self._connections.log_access:
             self._connections.log_access(self.peer, request, status, size, served_by)
         if closes:
-            self._finish()
+            self._end()
 
     def _refuse(self, problem: Problem, request: bytes = b"") -> None:
         """Answer what is no request, or has not become one, and end the connection."""
         self._last = True
         self._connections.note_refusal(self.peer, problem)
-        reply = refusal(problem, to_head=request_head.is_head(request))
+        reply = refusal(problem, to_head=request_head.is_head_request(request))
         self._transport.write(reply)
         self._connections.traffic.answers[problem.status, "application"] += 1
         self._replied(b"", problem.status, len(reply), "application", closes=True)
 
-    def _finish(self) -> None:
+    def _end(self) -> None:
         """End the connection once what is written has gone out, without a reset where more is still coming in."""
         if self._phase is _Phase.LINGERING:
             return
         more = self._last or bool(self._heads)
         self._ready, self._phase, self._heads = False, _Phase.LINGERING, None
         self.since = self._connections.time
-        if not more or self._ended:
+        if not more or self._eof:
             self._transport.close()
             return
         try:
@@ -248,24 +248,24 @@ class HttpConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Answer what has come whole, though no more will come; then close."""
-        self._ended = True
-        unfinished = self._phase is _Phase.ANSWERING or self._scheduled or self._choked
+        self._eof = True
+        unfinished = self._phase is _Phase.ANSWERING or self._scheduled or self._write_paused
         return bool(unfinished and self._transport) and not self._transport.get_extra_info("sslcontext")
 
     def pause_writing(self) -> None:
         """Read no more requests from a client that doesn't read their replies."""
-        self._choked, self._ready = True, False
+        self._write_paused, self._ready = True, False
         self._transport.pause_reading()
-        if self._slow:
-            self._slow.pause_writing()
+        if self._bridge:
+            self._bridge.pause_writing()
 
     def resume_writing(self) -> None:
         """Go on."""
-        self._choked = False
-        if self._slow:
-            self._slow.resume_writing()
+        self._write_paused = False
+        if self._bridge:
+            self._bridge.resume_writing()
         if self._phase is _Phase.READING and not self._scheduled:
-            self._advance()
+            self._answer_buffered()
         elif self._phase is _Phase.LINGERING:
             self._resume_reading()
 
@@ -290,7 +290,7 @@ class HttpConnection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close at once, whatever is in progress."""
-        self.welcome = False
+        self.admitted = False
         if self._transport:
             self._transport.abort()
 
@@ -330,10 +330,10 @@ class HttpConnection(asyncio.Protocol):
                 self._refuse(RequestTimeout(f"A request's head must be whole within {limits.head_timeout:g} s."))
         elif self._connections.finishing:
             if waited >= _LAST_CALL_SECONDS:
-                self._finish()
-        elif waited >= (limits.head_timeout if self.fresh else limits.idle_timeout):
+                self._end()
+        elif waited >= (limits.head_timeout if self.unanswered else limits.idle_timeout):
             self._time_out("idle")
-            self._finish()
+            self._end()
 
 
 def http_connections(connections: Connections) -> "Callable[[], HttpConnection]":

@@ -11,8 +11,8 @@ from aiohttp import web
 from jwks_server.errors import BadRequest, Problem
 from jwks_server.logs import Seldom
 from jwks_server.options.settings import Limits
-from jwks_server.serving.bridge import Answered
-from jwks_server.serving.response_cache import Reply, ResponseCache
+from jwks_server.serving.bridge import Answer
+from jwks_server.serving.response_cache import CachedResponse, ResponseCache
 from jwks_server.stats import ServedBy, Traffic
 
 _TICK_SECONDS = 1.0
@@ -30,8 +30,8 @@ class Connection(Protocol):
     """What the connections must know of a connection; one that is still shaking hands is one too."""
 
     since: float
-    fresh: bool
-    welcome: bool
+    unanswered: bool
+    admitted: bool
 
     @property
     def evictable(self) -> bool:
@@ -50,7 +50,7 @@ class Connections:
     Args:
         server: Makes aiohttp's protocols.
         limits: What a client may do, and how long it may take.
-        memory: What was answered before; None to answer every request anew.
+        cache: The response cache; None for none.
         traffic: Counts what clients did.
         log_access: Called for each answer with the client's address, the request, the status, the bytes of the
             reply, and the way it was made; None for no such log.
@@ -65,7 +65,7 @@ class Connections:
         self,
         server: web.Server,
         limits: Limits,
-        memory: ResponseCache | None,
+        cache: ResponseCache | None,
         traffic: Traffic,
         log_access: LogAccess | None = None,
     ) -> None:
@@ -76,62 +76,62 @@ class Connections:
         self.time = asyncio.get_running_loop().time()
         self.draining = False
         self.finishing = False
-        self.recall: Callable[[bytes], Reply | None] = memory.recall if memory else _nothing
-        self._memory = memory
-        self._fresh: dict[Connection, None] = {}
-        self._kept: dict[Connection, None] = {}
+        self.find_response: Callable[[bytes], CachedResponse | None] = cache.find if cache else _nothing
+        self._cache = cache
+        self._unanswered: dict[Connection, None] = {}
+        self._answered: dict[Connection, None] = {}
         self._empty = asyncio.Event()
         self._seldom = Seldom(_log)
 
     @property
     def open(self) -> tuple[Connection, ...]:
         """The open connections."""
-        return (*self._fresh, *self._kept)
+        return (*self._unanswered, *self._answered)
 
     def __len__(self) -> int:
         """Count the open connections."""
-        return len(self._fresh) + len(self._kept)
+        return len(self._unanswered) + len(self._answered)
 
     def admit(self, connection: Connection) -> None:
         """Let a connection in. Where there is no room another one has to go, or this one."""
         if len(self) >= self.limits.max_connections and not self._make_room():
             self.traffic.refused += 1
             self._seldom.warning("connection-refused", connections=len(self))
-            connection.welcome = False
+            connection.admitted = False
             return
         self.traffic.accepted += 1
-        self._fresh[connection] = None
+        self._unanswered[connection] = None
 
     def replace(self, handshake: Connection, connection: Connection) -> None:
         """Put a connection in the place of its handshake, if that still has one."""
         connection.since = self.time
-        if self._fresh.pop(handshake, handshake) is None:
-            self._fresh[connection] = None
+        if self._unanswered.pop(handshake, handshake) is None:
+            self._unanswered[connection] = None
         else:
-            connection.welcome = False
+            connection.admitted = False
 
-    def settle(self, connection: Connection) -> None:
+    def note_response(self, connection: Connection) -> None:
         """Take note of a connection's first reply."""
-        connection.fresh = False
-        if self._fresh.pop(connection, connection) is None:
-            self._kept[connection] = None
+        connection.unanswered = False
+        if self._unanswered.pop(connection, connection) is None:
+            self._answered[connection] = None
 
     def forget(self, connection: Connection) -> None:
         """Take note of a connection's end."""
-        self._fresh.pop(connection, None)
-        self._kept.pop(connection, None)
+        self._unanswered.pop(connection, None)
+        self._answered.pop(connection, None)
         if self.finishing and not len(self):
             self._empty.set()
 
-    def learn(self, request: bytes, reply: bytes, answer: Answered) -> None:
+    def learn(self, request: bytes, reply: bytes, answer: Answer) -> None:
         """Remember an answer, if it may be given again."""
-        if self._memory and not self.draining:
-            self._memory.learn(request, reply, answer)
+        if self._cache and not self.draining:
+            self._cache.learn(request, reply, answer)
 
     def count(self) -> None:
         """Bring the traffic up to date with what was answered from memory."""
-        if self._memory:
-            self._memory.count()
+        if self._cache:
+            self._cache.count()
 
     def note_refusal(self, peer: str, problem: Problem) -> None:
         """Count a request that is none, and log one now and then."""
@@ -141,10 +141,10 @@ class Connections:
 
     def _make_room(self) -> bool:
         """Close what has never completed a request, oldest first; else what has been idle the longest."""
-        oldest = next((one for one in self._fresh if one.evictable), None)
+        oldest = next((one for one in self._unanswered if one.evictable), None)
         victims = [oldest] if oldest else []
         if not victims:
-            idle = sorted((one for one in self._kept if one.evictable), key=lambda one: one.since)
+            idle = sorted((one for one in self._answered if one.evictable), key=lambda one: one.since)
             victims = idle[: 1 + int(len(idle) * _EVICTED_AT_ONCE)]
         for victim in victims:
             self.traffic.evicted += 1
@@ -170,7 +170,7 @@ class Connections:
     def drain(self) -> None:
         """Make each answer its connection's last."""
         self.draining = True
-        self.recall = _nothing
+        self.find_response = _nothing
 
     async def finish(self, seconds: float) -> None:
         """Wait until every connection has ended: the idle ones soon, those amid a request when it is answered.

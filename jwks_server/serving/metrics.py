@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from jwks_server import __version__
 from jwks_server.keys.keyset import Key, KeySet
-from jwks_server.serving.status import State
+from jwks_server.serving.status import Reported
 from jwks_server.stats import Reloads, Traffic
 from jwks_server.text import well_formed
 
@@ -22,18 +22,18 @@ _PREFIX = "jwks_server_"
 Values = Mapping[Any, float]
 
 
-def expose(state: State, accept: str) -> tuple[bytes, str]:
+def expose(reported: Reported, accept: str) -> tuple[bytes, str]:
     """Write the metrics.
 
     Args:
-        state: What there is to tell.
+        reported: What there is to tell.
         accept: The Accept field of who asks.
 
     Returns:
         The text, and its Content-Type: Prometheus's own or OpenMetrics, as is asked for.
     """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Metrics(state))
+    registry.register(_Metrics(reported))
     ProcessCollector(registry=registry)
     try:
         encoder, content_type = choose_encoder(accept)
@@ -44,24 +44,26 @@ def expose(state: State, accept: str) -> tuple[bytes, str]:
 
 
 class _Metrics(Collector):
-    def __init__(self, state: State) -> None:
-        self._state = state
+    def __init__(self, reported: Reported) -> None:
+        self._reported = reported
 
     def collect(self) -> Iterator[Metric]:
-        state = self._state
-        state.connections.count()
-        keysets = {issuer: entry.keyset for issuer, entry in state.catalog.current.entries.items()}
+        reported = self._reported
+        reported.connections.count()
+        keysets = {issuer: entry.keyset for issuer, entry in reported.catalog.current.entries.items()}
         yield _gauge(
             "build_info",
             "The program's version and what it runs on.",
             ("version", "python", "aiohttp"),
             {(__version__, platform.python_version(), aiohttp.__version__): 1},
         )
-        yield _gauge("ready", "Whether a set is loaded and the process isn't draining.", (), {(): not state.unready()})
-        yield _gauge("draining", "Whether SIGTERM has come.", (), {(): state.connections.draining})
+        yield _gauge(
+            "ready", "Whether a set is loaded and the process isn't draining.", (), {(): not reported.unready()}
+        )
+        yield _gauge("draining", "Whether SIGTERM has come.", (), {(): reported.connections.draining})
         yield from _of_keys(keysets)
-        yield from _of_reloads(state.reloads)
-        yield from _of_traffic(state.connections.traffic, len(state.connections))
+        yield from _of_reloads(reported.reloads)
+        yield from _of_traffic(reported.connections.traffic, len(reported.connections))
 
 
 def _of_keys(keysets: Mapping[str, KeySet]) -> Iterator[Metric]:

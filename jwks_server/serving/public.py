@@ -14,8 +14,8 @@ from jwks_server.errors import (
 from jwks_server.published import negotiation
 from jwks_server.published.catalog import ROOT, Catalog, Edition
 from jwks_server.published.representation import CORS, Representation
-from jwks_server.serving.bridge import Protocol
-from jwks_server.serving.response import ALLOW, Reply, fault, problem
+from jwks_server.serving.bridge import Bridge
+from jwks_server.serving.response import ALLOW, Response, fault, problem
 
 _PREFLIGHT = {
     "Allow": ALLOW,
@@ -34,7 +34,7 @@ def application(catalog: Catalog, path: str) -> web.Application:
         path: Where the JWK Set is served, below each issuer's path.
     """
 
-    async def answer(request: web.Request) -> Reply:
+    async def answer(request: web.Request) -> Response:
         edition = catalog.current
         at = request.rel_url.raw_path
         page = edition.pages.get(at)
@@ -44,10 +44,10 @@ def application(catalog: Catalog, path: str) -> web.Application:
             case "GET" | "HEAD":
                 reply = _get(request, page)
             case "OPTIONS":
-                reply = Reply(status=204, headers=_PREFLIGHT)
+                reply = Response(status=204, headers=_PREFLIGHT)
             case _:
                 raise MethodNotAllowed(f"Only {ALLOW} are answered here.", ALLOW)
-        if isinstance(request.protocol, Protocol):
+        if isinstance(request.protocol, Bridge):
             request.protocol.edition = edition
         return reply
 
@@ -66,7 +66,7 @@ async def _ignore_expectation(_request: web.Request) -> None:
     """Answer at once: no body is wanted, so a client need not go on with one (RFC 9110 section 10.1.1)."""
 
 
-def _get(request: web.Request, page: Representation | None) -> Reply:
+def _get(request: web.Request, page: Representation | None) -> Response:
     if page is None:
         raise NoKeySet("No key set has been loaded yet; try again.")
     headers = request.headers
@@ -76,8 +76,8 @@ def _get(request: web.Request, page: Representation | None) -> Reply:
     if not negotiation.match(headers.getall("If-Match", []), variant.etag):
         raise PreconditionFailed("If-Match names another version than the current one.")
     if not negotiation.none_match(headers.getall("If-None-Match", []), variant.etag):
-        return Reply(status=304, headers=variant.revalidated)
-    return Reply(body=variant.body, headers=variant.headers)
+        return Response(status=304, headers=variant.revalidated)
+    return Response(body=variant.body, headers=variant.headers)
 
 
 @web.middleware

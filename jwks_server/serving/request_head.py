@@ -25,7 +25,7 @@ _MAX_LENGTH_DIGITS = 19
 _HOPELESS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")
 
 
-class Heads:
+class RequestHeads:
     """A connection's bytes, cut into heads.
 
     Args:
@@ -74,12 +74,12 @@ def is_blank(data: bytes) -> bool:
     return not data.strip(b"\r\n")
 
 
-def is_head(request: bytes) -> bool:
+def is_head_request(request: bytes) -> bool:
     """Tell whether the answer must have no body (RFC 9110 section 9.3.2)."""
     return request.startswith(b"HEAD ")
 
 
-def is_one(data: bytes) -> bool:
+def is_whole(data: bytes) -> bool:
     """Tell whether these bytes are one whole head, as they mostly are."""
     return data.endswith(END) and data.find(END) == len(data) - len(END) and not data.startswith(b"\r\n")
 

@@ -17,7 +17,7 @@ _RETRY_AFTER_SECONDS = "1"
 _log = structlog.get_logger(__name__)
 
 
-class Reply(web.Response):
+class Response(web.Response):
     """A response without the banner that tells the server's and Python's versions."""
 
     async def _prepare_headers(self) -> None:
@@ -25,9 +25,9 @@ class Reply(web.Response):
         del self.headers[hdrs.SERVER]
 
 
-def problem(error: Problem) -> Reply:
+def problem(error: Problem) -> Response:
     """Answer with a problem document; caches must not keep it."""
-    return Reply(status=error.status, headers=_headers(error), body=_document(error))
+    return Response(status=error.status, headers=_headers(error), body=_document(error))
 
 
 def fault(exc: BaseException | None) -> InternalError:

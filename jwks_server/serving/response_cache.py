@@ -5,11 +5,11 @@ import time
 from email.utils import formatdate
 
 from jwks_server.published.catalog import Catalog, Edition
-from jwks_server.serving.bridge import Answered
-from jwks_server.serving.request_head import is_one
+from jwks_server.serving.bridge import Answer
+from jwks_server.serving.request_head import is_whole
 from jwks_server.stats import Traffic
 
-_MAX_KEYS = 256
+_MAX_NORMALIZED = 256
 # Replies, and their bytes with their keys: so much in any case, and so much more for each page that is served.
 _MAX_ENTRIES, _MAX_BYTES = 1024, 4 * 1024 * 1024
 _PAGE_ENTRIES, _PAGE_BYTES = 4, 8 * 1024
@@ -33,7 +33,7 @@ _IGNORED = re.compile(
 _DATE = re.compile(rb"\r\nDate: [^\r\n]+\r\n")
 
 
-class Reply:
+class CachedResponse:
     """A finished reply, the value of its Date written anew when the second is another one.
 
     Args:
@@ -48,7 +48,7 @@ class Reply:
 
     __slots__ = ("_data", "_second", "answer", "closes", "hits")
 
-    def __init__(self, data: bytes, answer: Answered) -> None:
+    def __init__(self, data: bytes, answer: Answer) -> None:
         self.hits = 0
         self.answer = answer
         self.closes = answer.closes
@@ -75,32 +75,34 @@ class ResponseCache:
         self._catalog = catalog
         self._traffic = traffic
         self._edition: Edition | None = None
-        self._replies: dict[bytes, Reply] = {}
+        self._replies: dict[bytes, CachedResponse] = {}
         self._bytes = 0
-        self._keys: dict[bytes, bytes] = {}
+        self._normalized: dict[bytes, bytes] = {}
 
-    def recall(self, request: bytes) -> Reply | None:
+    def find(self, request: bytes) -> CachedResponse | None:
         """Find the reply to a request."""
         if self._edition is not self._catalog.current:
             self._forget()
-        return self._replies.get(request) or self._replies.get(self._keys.get(request) or self._key_of(request))
+        return self._replies.get(request) or self._replies.get(
+            self._normalized.get(request) or self._normalize(request)
+        )
 
-    def _key_of(self, request: bytes) -> bytes:
+    def _normalize(self, request: bytes) -> bytes:
         """Work out the key of a request, and remember it for a client that sends the same again."""
-        key = key_of(request)
+        key = normalized(request)
         if len(request) <= _MAX_HEAD_BYTES:
-            if len(self._keys) >= _MAX_KEYS:
-                self._keys.clear()
-            self._keys[request] = key
+            if len(self._normalized) >= _MAX_NORMALIZED:
+                self._normalized.clear()
+            self._normalized[request] = key
         return key
 
-    def learn(self, request: bytes, reply: bytes, answer: Answered) -> None:
+    def learn(self, request: bytes, reply: bytes, answer: Answer) -> None:
         """Remember a reply that was made from the current edition; any other is none of ours."""
         if self._edition is not self._catalog.current:
             self._forget()
         if answer.edition is None or answer.edition is not self._edition:
             return
-        key = self._keys.get(request) or self._key_of(request)
+        key = self._normalized.get(request) or self._normalize(request)
         if key in self._replies:  # another connection's, learned meanwhile
             return
         size = len(key) + len(reply)
@@ -110,7 +112,7 @@ class ResponseCache:
             or self._bytes + size > _MAX_BYTES + pages * _PAGE_BYTES
         ):
             self._forget()
-        self._replies[key] = Reply(reply, answer)
+        self._replies[key] = CachedResponse(reply, answer)
         self._bytes += size
 
     def count(self) -> None:
@@ -126,9 +128,9 @@ class ResponseCache:
         self._bytes = 0
 
 
-def key_of(request: bytes) -> bytes:
+def normalized(request: bytes) -> bytes:
     """Leave out of a request's bytes what can't influence the reply; what is odd in any way stays as it is."""
-    if not is_one(request):
+    if not is_whole(request):
         return request
     lines = request.count(b"\r\n")
     if len(request) > _MAX_HEAD_BYTES or lines > _MAX_FIELDS:

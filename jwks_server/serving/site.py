@@ -22,7 +22,7 @@ async def prepared(
     limits: Limits,
     traffic: Traffic,
     *,
-    memory: ResponseCache | None = None,
+    cache: ResponseCache | None = None,
     log_access: LogAccess | None = None,
 ) -> AsyncIterator[Connections]:
     """Make ready to answer connections with an application, until the context ends.
@@ -31,7 +31,7 @@ async def prepared(
         app: What answers.
         limits: What clients may do.
         traffic: Counts what they do.
-        memory: What was answered before; None to answer every request anew.
+        cache: What was answered before; None to answer every request anew.
         log_access: As the connections'.
     """
     runner = web.AppRunner(app, shutdown_timeout=0)
@@ -39,7 +39,7 @@ async def prepared(
     try:
         if runner.server is None:
             raise AssertionError("a runner that has been set up has a server")
-        yield Connections(runner.server, limits, memory, traffic, log_access)
+        yield Connections(runner.server, limits, cache, traffic, log_access)
     finally:
         await runner.cleanup()
 

@@ -13,7 +13,7 @@ from jwks_server.stats import Reloads
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class Reported:
     """The parts of the program that have something to tell.
 
     Attributes:
@@ -38,16 +38,16 @@ class State:
         return ""
 
 
-def status(state: State) -> dict[str, Any]:
+def status(reported: Reported) -> dict[str, Any]:
     """Describe everything: issuers with their keys and files, the watch, the last reload."""
-    reloads = state.reloads
+    reloads = reported.reloads
     return {
         "version": __version__,
-        "started": utc(state.started),
-        "ready": not state.unready(),
-        "unready": state.unready() or None,
-        "draining": state.connections.draining,
-        "connections": len(state.connections),
+        "started": utc(reported.started),
+        "ready": not reported.unready(),
+        "unready": reported.unready() or None,
+        "draining": reported.connections.draining,
+        "connections": len(reported.connections),
         "watch": reloads.watch,
         "reload": {
             "last": _last(reloads),
@@ -59,7 +59,7 @@ def status(state: State) -> dict[str, Any]:
         },
         "issuers": {
             issuer: {"max_age": entry.max_age, **_keyset(entry.keyset)}
-            for issuer, entry in state.catalog.current.entries.items()
+            for issuer, entry in reported.catalog.current.entries.items()
         },
     }
 

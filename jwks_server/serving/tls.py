@@ -15,8 +15,8 @@ from jwks_server.serving.connections import Connections
 from jwks_server.text import reason
 from jwks_server.threads import in_thread
 
-_LOOK_SECONDS = 1.0
-_PATIENCE_SECONDS = 30.0
+_POLL_SECONDS = 1.0
+_READ_SECONDS = 30.0
 
 _log = structlog.get_logger(__name__)
 
@@ -46,21 +46,21 @@ class Certificate:
         """Look at the files for ever, and take up what is new in them. A bad pair leaves the last good one in place."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._asked.wait(), _LOOK_SECONDS)
+                await asyncio.wait_for(self._asked.wait(), _POLL_SECONDS)
             self._asked.clear()
             try:
                 # A filesystem that hangs leaves a thread behind, and must not keep us from what comes after it.
-                await asyncio.wait_for(self._look(), _PATIENCE_SECONDS)
+                await asyncio.wait_for(self._reload_if_changed(), _READ_SECONDS)
             except TimeoutError:
                 self._fail(TlsInvalid(f"{self._files[0]} or {self._files[1]} can't be read in time; mend the disk."))
             except TlsInvalid as error:
                 self._fail(error)
 
-    def look(self) -> None:
+    def reload_soon(self) -> None:
         """Look at the files soon."""
         self._asked.set()
 
-    async def _look(self) -> None:
+    async def _reload_if_changed(self) -> None:
         seen = await in_thread(self._fingerprint)
         if seen == self._seen and not self._error:
             return
@@ -108,8 +108,8 @@ class Handshake(asyncio.Protocol):
         certificate: What this server shows.
     """
 
-    fresh = True
-    welcome = True
+    unanswered = True
+    admitted = True
 
     def __init__(self, connections: Connections, certificate: Certificate) -> None:
         self._connections = connections
@@ -121,7 +121,7 @@ class Handshake(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, unless there is no room."""
         self._transport = cast("asyncio.Transport", transport)
-        if not self.welcome:
+        if not self.admitted:
             self._transport.abort()
             return
         self._shaking = asyncio.create_task(self._shake(self._transport), name="handshake")
@@ -162,7 +162,7 @@ class Handshake(asyncio.Protocol):
             transport.abort()
             return
         # Cut meanwhile, which not every event loop raises.
-        if secure is None or secure.is_closing() or transport.is_closing() or not connection.welcome:
+        if secure is None or secure.is_closing() or transport.is_closing() or not connection.admitted:
             self._connections.forget(self)
             transport.abort()
             return
@@ -182,7 +182,7 @@ class Handshake(asyncio.Protocol):
 
     def close(self) -> None:
         """Close at once."""
-        self.welcome = False
+        self.admitted = False
         if self._transport:
             self._transport.abort()
 

@@ -155,9 +155,9 @@ async def test_status(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("served_by", ["cache", "application"])
 async def test_access_log(tmp_path: Path, served_by: str) -> None:
-    """With --access-log each answer is a line, from memory or not, and so is each refusal."""
+    """With --access-log each answer is a line, from the cache or not, and so is each refusal."""
     (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
-    flags = ("--access-log", *(() if served_by == "cache" else ("--no-fast-path",)))
+    flags = ("--access-log", *(() if served_by == "cache" else ("--no-response-cache",)))
     async with serving(tmp_path, *flags) as server:
         reply = await raw(server.port, _LAST)
         await raw(server.port, _LAST)

@@ -1,4 +1,4 @@
-"""The fast path, held against the server without it: byte-identical answers but for Date."""
+"""The cached path, held against the server without it: byte-identical answers but for Date."""
 
 import asyncio
 import re
@@ -20,7 +20,7 @@ from jwks_server.keys.build import build
 from jwks_server.keys.keyset import read_file
 from jwks_server.keys.policy import Policy
 from jwks_server.published.representation import render
-from jwks_server.serving.response_cache import key_of
+from jwks_server.serving.response_cache import normalized
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -38,12 +38,12 @@ LAST = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 async def pair(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[tuple[Running, Running]]:
-    """Serve the same keys with the fast path and without, on either event loop."""
+    """Serve the same keys with the cached path and without, on either event loop."""
     directory = tmp_path_factory.mktemp("keys")
     (directory / "a.pem").write_bytes(PEM)
     flags = ("--loop", request.param)
-    async with serving(directory, *flags) as fast, serving(directory, *flags, "--no-fast-path") as plain:
-        yield fast, plain
+    async with serving(directory, *flags) as cached, serving(directory, *flags, "--no-response-cache") as plain:
+        yield cached, plain
 
 
 def head(*fields: bytes, line: bytes = b"GET " + TARGET + b" HTTP/1.1", host: bytes = b"Host: a") -> bytes:
@@ -82,12 +82,12 @@ def same(pair: tuple[Running, Running], *writes: bytes) -> bytes:
     lost in the kernel: such a conversation is held again, and only what every try shows is a difference.
     """
     for _ in range(4):
-        fast, plain = (dateless(talk(server.port, writes)) for server in pair)
-        if fast == plain and RESET not in fast:
+        cached, plain = (dateless(talk(server.port, writes)) for server in pair)
+        if cached == plain and RESET not in cached:
             break
-    if RESET not in fast + plain:
-        assert fast == plain
-    return fast
+    if RESET not in cached + plain:
+        assert cached == plain
+    return cached
 
 
 CORPUS = {
@@ -213,13 +213,13 @@ async def test_random_conversations(pair: tuple[Running, Running], requests: lis
 async def test_key_leaves_out_only_what_can_not_matter() -> None:
     """Fields that no handler reads are left out of plain requests, and of no others."""
     plain = head(b"Accept: */*")
-    assert key_of(plain) == plain
-    assert key_of(head(b"X-Request-ID: 1", b"Accept: */*", b"TRACEPARENT: 00-x", b"x-forwarded-for: y")) == plain
+    assert normalized(plain) == plain
+    assert normalized(head(b"X-Request-ID: 1", b"Accept: */*", b"TRACEPARENT: 00-x", b"x-forwarded-for: y")) == plain
     for odd in ("folded field", "bare LF in a field", "bare CR in a field", "NUL in a field", "high bytes in a field"):
-        assert key_of(CORPUS[odd]) == CORPUS[odd]
-    assert key_of(CORPUS["many fields"]) == CORPUS["many fields"]
-    assert b"X-Request-ID" in key_of(head(b"X-Request-ID : 1"))
-    assert b"X-Forwarded" in key_of(head(b"Accept: X-Forwarded-For: 1"))
+        assert normalized(CORPUS[odd]) == CORPUS[odd]
+    assert normalized(CORPUS["many fields"]) == CORPUS["many fields"]
+    assert b"X-Request-ID" in normalized(head(b"X-Request-ID : 1"))
+    assert b"X-Forwarded" in normalized(head(b"Accept: X-Forwarded-For: 1"))
 
 
 @given(st.lists(st.one_of(FIELDS, st.binary(max_size=20)), max_size=6))
@@ -227,7 +227,7 @@ async def test_key_of_any_bytes(fields: list[bytes]) -> None:
     """A key has no byte that the request hasn't, in their order, and every field that counts."""
     request = head(*fields)
     rest = iter(request)
-    key_bytes = key_of(request)
+    key_bytes = normalized(request)
     assert all(byte in rest for byte in key_bytes)
     for name in (b"Accept-Encoding", b"If-None-Match", b"Content-Length", b"Connection"):
         assert key_bytes.count(name) == request.count(name)
@@ -264,13 +264,13 @@ async def test_rotation_under_load(tmp_path: Path) -> None:
             published = number
 
 
-@pytest.mark.parametrize("warm", [b"", head(line=b"GET /cold HTTP/1.1")], ids=["fast", "after-aiohttp"])
+@pytest.mark.parametrize("warm", [b"", head(line=b"GET /cold HTTP/1.1")], ids=["cached", "after-aiohttp"])
 async def test_client_that_does_not_read(pair: tuple[Running, Running], warm: bytes) -> None:
     """Its requests are no longer read, until it reads the replies; then it gets every one, in order."""
-    fast, _ = pair
+    cached, _ = pair
     request = head(b"X-Other: " + b"x" * 3000)
-    talk(fast.port, [request, LAST])
-    with socket.create_connection(("127.0.0.1", fast.port), timeout=HANG_SECONDS) as connection:
+    talk(cached.port, [request, LAST])
+    with socket.create_connection(("127.0.0.1", cached.port), timeout=HANG_SECONDS) as connection:
         connection.sendall(warm)
         await asyncio.sleep(0.05)
         connection.setblocking(False)
@@ -295,7 +295,7 @@ async def test_client_that_does_not_read(pair: tuple[Running, Running], warm: by
 
 
 async def test_date_is_right_to_the_second(pair: tuple[Running, Running]) -> None:
-    """A reply from memory tells the time as it is."""
+    """A reply from the cache tells the time as it is."""
     from datetime import UTC, datetime, timedelta
     from email.utils import parsedate_to_datetime
 
@@ -313,13 +313,13 @@ async def test_date_is_right_to_the_second(pair: tuple[Running, Running]) -> Non
 
 async def test_flood_of_unlike_requests(pair: tuple[Running, Running]) -> None:
     """Requests that are all different are answered, and don't grow the memory without bound."""
-    fast, _ = pair
-    rss = _rss(fast)
+    cached, _ = pair
+    rss = _rss(cached)
     stream = b"".join(head(b"X-Other: %d" % number) for number in range(200))
     for turn in range(20):
-        reply = await asyncio.to_thread(talk, fast.port, [stream.replace(b"X-Other: ", b"X-Other: %d-" % turn), LAST])
+        reply = await asyncio.to_thread(talk, cached.port, [stream.replace(b"X-Other: ", b"X-Other: %d-" % turn), LAST])
         assert reply.count(b"HTTP/1.1 200 OK") == 200
-    assert _rss(fast) - rss < 30_000
+    assert _rss(cached) - rss < 30_000
 
 
 def _rss(server: Running) -> int:

@@ -69,11 +69,11 @@ async def test_used_connection_stays(catalog: Keys) -> None:
         writer.close()
 
 
-@pytest.mark.parametrize("fast", [True, False])
-async def test_body_is_not_read(catalog: Keys, fast: bool) -> None:
+@pytest.mark.parametrize("cached", [True, False])
+async def test_body_is_not_read(catalog: Keys, cached: bool) -> None:
     """A request with a body is answered at once and is the last; what comes of the body is thrown away."""
     post = request(b"Content-Length: 100000000", line=b"POST /.well-known/jwks.json HTTP/1.1")
-    async with site(catalog, fast=fast, body_timeout=0.1) as here:
+    async with site(catalog, cached=cached, body_timeout=0.1) as here:
         reader, writer = await here.connect()
         writer.write(post)
         reply = await reader.read()
@@ -226,10 +226,10 @@ async def test_good_requests_before_a_bad_one(catalog: Keys) -> None:
             assert statuses(await here.say(GET * 40 + b"\x00\r\n\r\n")) == [200] * 40 + [400]
 
 
-@pytest.mark.parametrize("fast", [True, False])
-async def test_half_closed_clients(catalog: Keys, fast: bool) -> None:
+@pytest.mark.parametrize("cached", [True, False])
+async def test_half_closed_clients(catalog: Keys, cached: bool) -> None:
     """A client that closes its sending side gets every answer to what it sent."""
-    async with site(catalog, fast=fast) as here:
+    async with site(catalog, cached=cached) as here:
         for _ in range(2):
             assert statuses(await here.say(GET, half_close=True)) == [200]
             assert statuses(await here.say(GET * 100, half_close=True)) == [200] * 100
@@ -279,11 +279,11 @@ async def test_ceiling(catalog: Keys) -> None:
 
 
 async def test_every_answer_is_counted(catalog: Keys) -> None:
-    """Answers are counted by status and way, those from memory too."""
+    """Answers are counted by status and way, those from the cache too."""
     async with site(catalog) as here:
         await here.say(GET, GET, GET, LAST)
         await here.say(b"nonsense\r\n\r\n")
-        here.connections.recall(b"")  # nothing has changed, so nothing is forgotten
+        here.connections.find_response(b"")  # nothing has changed, so nothing is forgotten
         assert here.traffic.accepted == 2
         here.connections.count()
         assert sum(here.traffic.answers.values()) == 5
@@ -292,7 +292,7 @@ async def test_every_answer_is_counted(catalog: Keys) -> None:
 
 
 async def test_draining(catalog: Keys) -> None:
-    """Once draining, each answer is its connection's last, from memory or not."""
+    """Once draining, each answer is its connection's last, from the cache or not."""
     async with site(catalog) as here:
         reader, writer = await here.connect()
         writer.write(GET + GET)
