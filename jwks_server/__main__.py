@@ -25,8 +25,7 @@ def main() -> None:
 def _take_signals() -> None:
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
-    if hasattr(signal, "SIGHUP"):  # there is none on Windows
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # everything is about to be read anyway
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the first load reads everything anyway
 
 
 def _leave(_number: int, _frame: object) -> None:

@@ -1,4 +1,4 @@
-"""Logs: one line an event, for people or for machines, on standard error."""
+"""Logs: one line per event on standard error, for people or for machines."""
 
 import logging
 import queue
@@ -24,7 +24,7 @@ _LAST_LINES_SECONDS = 1.0
 
 
 class _Queue(QueueHandler):
-    """Hands records to the writing thread as they are; where that can't keep up, it drops the newest."""
+    """Passes records to the writing thread as they are; if that can't keep up, the newest are dropped."""
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         return record
@@ -38,11 +38,11 @@ class _Queue(QueueHandler):
 def logging_to_stderr(log_format: LogFormat, log_level: str) -> Iterator[None]:
     """Send this program's and its libraries' log lines to standard error, in a thread.
 
-    A reader of standard error that stops reading stops the log, never the server.
+    If standard error's reader stops reading, the log stops and the server goes on.
 
     Args:
         log_format: ``console`` for people, ``json`` for machines.
-        log_level: The least level that is written: debug, info, warning, error.
+        log_level: The lowest level that is written: debug, info, warning, error.
     """
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
@@ -68,7 +68,7 @@ def logging_to_stderr(log_format: LogFormat, log_level: str) -> Iterator[None]:
     root.handlers = [_Queue(lines)]
     root.setLevel(log_level.upper())
     logging.captureWarnings(capture=True)
-    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it counts its events, which say nothing
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it logs a count of its events
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -78,17 +78,17 @@ def logging_to_stderr(log_format: LogFormat, log_level: str) -> Iterator[None]:
     try:
         yield
     finally:
-        # The last lines are waited for, but not for ever.
+        # The last lines are waited for, up to a limit.
         stopping = threading.Thread(target=listener.stop, daemon=True)
         stopping.start()
         stopping.join(_LAST_LINES_SECONDS)
 
 
 class Seldom:
-    """Logs one line of a kind in a while, with the number of those that were left out.
+    """Logs an event at most once in a while, with the number of lines that were left out.
 
     Args:
-        log: Where to.
+        log: Where to log.
     """
 
     def __init__(self, log: FilteringBoundLogger) -> None:
@@ -97,15 +97,15 @@ class Seldom:
         self._left_out: Counter[str] = Counter()
 
     def info(self, event: str, **fields: object) -> None:
-        """Log what is of interest."""
+        """Log at level info."""
         self._say(self._log.info, event, fields)
 
     def warning(self, event: str, **fields: object) -> None:
-        """Log what someone should look at."""
+        """Log at level warning."""
         self._say(self._log.warning, event, fields)
 
     def error(self, event: str, **fields: object) -> None:
-        """Log what is wrong."""
+        """Log at level error."""
         self._say(self._log.error, event, fields)
 
     def _say(self, log: Callable[..., None], event: str, fields: Mapping[str, object]) -> None:
@@ -120,7 +120,7 @@ class Seldom:
 
 
 def _without_traceback(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Keep tracebacks for those who ask for debug lines; all others get the exception's type."""
+    """Replace a traceback with the exception's type; only --log-level debug shows tracebacks."""
     exc_info = event.pop("exc_info", None)
     if isinstance(exc_info, tuple) and exc_info[0]:
         event.setdefault("reason", exc_info[0].__name__)
@@ -128,7 +128,7 @@ def _without_traceback(_logger: WrappedLogger, _method: str, event: EventDict) -
 
 
 def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Make every value fit to be shown."""
+    """Escape what is not printable in each value."""
     for name, value in event.items():
         if isinstance(value, str):
             event[name] = printable(value)

@@ -1,9 +1,8 @@
-"""serve(settings): wires the parts, owns the tasks, the signals and the shutdown."""
+"""serve(settings): connects the parts, and owns the tasks, the signals and the shutdown."""
 
 import asyncio
 import gc
 import signal
-import sys
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -52,7 +51,7 @@ def run(settings: Settings) -> None:
     """
     if aiohttp.http_parser.HttpRequestParser is aiohttp.http_parser.HttpRequestParserPy:
         raise ParserMissing("aiohttp's parser in C is switched off or missing; unset AIOHTTP_NO_EXTENSIONS.")
-    gc.freeze()  # what the imports have made stays for ever, and need not be looked at in every collection
+    gc.freeze()  # what the imports created stays, so that no collection needs to visit it
     with asyncio.Runner(loop_factory=_loop_factory(settings.loop)) as runner:
         runner.run(serve(settings))
     for number in _SIGNALS:
@@ -60,7 +59,7 @@ def run(settings: Settings) -> None:
 
 
 async def serve(settings: Settings) -> None:
-    """As ``run``, in a running event loop."""
+    """Do what ``run`` does, in a running event loop."""
     asyncio.get_running_loop().set_exception_handler(_report_faults)
     stop, triggers = asyncio.Event(), Triggers()
     _handle_signals(stop, triggers)
@@ -95,11 +94,11 @@ async def serve(settings: Settings) -> None:
                 "watchdog": systemd.keep_watchdog,
                 **({"certificate": certificate.follow} if certificate else {}),
             }
-            background = [tasks.create_task(_for_ever(one), name=name) for name, one in work.items()]
+            background = [tasks.create_task(_run_until_cancelled(one), name=name) for name, one in work.items()]
             async with opened(
                 admin_connections, how.admin, replace(how, grace=_ADMIN_GRACE_SECONDS, reuse_port=False), name="admin"
             ):
-                # Who comes before the keys would get a 503; but a directory that hangs must not keep us silent.
+                # A client that connects before the first load gets a 503; but a directory that hangs must not delay that.
                 if not await _first_of(stop, reloader.started, within=_FIRST_LOAD_SECONDS):
                     async with opened(connections, how.public, how, name="public", certificate=certificate):
                         systemd.ready()
@@ -143,14 +142,14 @@ def _reloader(
 
 
 def _report_faults(loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
-    """Log what went wrong in a callback, now and then: a client could make it go wrong again and again."""
+    """Log a failed callback, at most once in a while: a client may be able to cause failures again and again."""
     del loop
     exc = context.get("exception")
     _seldom.error("callback-failed", message=context["message"], reason=type(exc).__name__, exc_info=exc)
 
 
 def _handle_signals(stop: asyncio.Event, triggers: Triggers) -> None:
-    """Act on signals in the event loop. The handlers outlive it: a signal at the very end is none to die of."""
+    """Act on signals in the event loop. The handlers outlive it, so that a late signal does not kill the process."""
     loop = asyncio.get_running_loop()
 
     def reload() -> None:
@@ -167,7 +166,7 @@ def _handle_signals(stop: asyncio.Event, triggers: Triggers) -> None:
 
 
 async def _first_of(stop: asyncio.Event, ready: asyncio.Event, within: float) -> bool:
-    """Wait until either is set or the seconds are over; tell whether it is time to stop."""
+    """Wait until either event is set or the time is over; tell whether to stop."""
     waits = {asyncio.create_task(event.wait()) for event in (stop, ready)}
     await asyncio.wait(waits, timeout=within, return_when=asyncio.FIRST_COMPLETED)
     for task in waits:
@@ -180,8 +179,8 @@ async def _watch(directory: Directory, reloader: Reloader, triggers: Triggers) -
         triggers.put(trigger, issuer)
 
 
-async def _for_ever(work: Callable[[], Coroutine[object, object, None]]) -> None:
-    """Run a background task; if it ever ends by itself, so does the process."""
+async def _run_until_cancelled(work: Callable[[], Coroutine[object, object, None]]) -> None:
+    """Run a background task; if it ends by itself, the process ends."""
     task = asyncio.current_task()
     name = task.get_name() if task else ""
     try:
@@ -193,8 +192,8 @@ async def _for_ever(work: Callable[[], Coroutine[object, object, None]]) -> None
 
 
 def _loop_factory(loop: Loop) -> Callable[[], asyncio.AbstractEventLoop] | None:
-    if loop == "asyncio" or sys.platform == "win32":
+    if loop == "asyncio":
         return None
-    import uvloop  # noqa: PLC0415 - there is none on Windows
+    import uvloop  # noqa: PLC0415 - only the loop that is chosen is loaded
 
     return uvloop.new_event_loop

@@ -1,4 +1,4 @@
-"""What has happened, in numbers: written by those who do it, read by the metrics and the status."""
+"""Counters: incremented where something happens, read by the metrics and the status."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,9 @@ class Traffic:
     """What a listener's clients did.
 
     Attributes:
-        answers: By status and by the way in which they were made.
-        accepted: Connections that were let in.
-        refused: Connections for which there was no room.
+        answers: By status and by what served them.
+        accepted: Connections that were admitted.
+        refused: Connections that were refused at the limit.
         evicted: Connections that were closed to make room.
         timed_out: Connections that were closed at a deadline.
         bad_requests: By what was wrong with them.
@@ -34,29 +34,29 @@ class Traffic:
 
 @dataclass(slots=True)
 class Span:
-    """How often something was done, and how long it took in all, in seconds."""
+    """How often something was done, and its total duration in seconds."""
 
     count: int = 0
     seconds: float = 0.0
 
     def add(self, seconds: float) -> None:
-        """Take in one more."""
+        """Add one more."""
         self.count += 1
         self.seconds += seconds
 
 
 @dataclass(slots=True)
 class Reloads:
-    """What became of the looks at the key directory. Times are in seconds since the epoch.
+    """The outcomes of the reloads. Times are in seconds since the epoch.
 
     Attributes:
         outcomes: By trigger, and by ``published``, ``unchanged`` or ``failed``.
-        whole: How long reloads took.
-        scans: How long the directory's part of them took.
-        last: The time, the trigger and the outcome of the last one that wasn't a mere rescan without a finding.
-        last_success: When the directory was last read without a fault.
+        whole: The durations of the reloads.
+        scans: The durations of their scans of the directory.
+        last: The time, the trigger and the outcome of the last one, periodic rescans without a change left out.
+        last_success: When a reload last found no fault.
         faults: What is wrong now, by issuer.
-        watch: How the directory is followed: ``events``, or ``rescan`` where there are none.
+        watch: How the directory is followed: ``events``, or ``rescan`` if the kernel reports none.
     """
 
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -67,7 +67,7 @@ class Reloads:
     faults: Mapping[str, tuple[JwksError, ...]] = field(default_factory=dict)
     watch: str = "events"
 
-    def add(  # noqa: PLR0913 - what there is to tell of a reload
+    def add(  # noqa: PLR0913 - the facts of a reload
         self,
         reasons: Sequence[str],
         outcome: str,
@@ -77,14 +77,14 @@ class Reloads:
         scan: float,
         faults: Mapping[str, tuple[JwksError, ...]],
     ) -> None:
-        """Take in a reload.
+        """Add a reload.
 
         Args:
             reasons: The triggers.
             outcome: ``published``, ``unchanged`` or ``failed``.
             at: When it ended, in seconds since the epoch.
-            seconds: How long it took.
-            scan: How long the directory's part of it took, in seconds.
+            seconds: Its duration in seconds.
+            scan: The duration of its scan, in seconds.
             faults: What is wrong now, by issuer.
         """
         for reason in reasons:

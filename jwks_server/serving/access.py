@@ -1,4 +1,4 @@
-"""The access log: one line for each answer, from the fast path too."""
+"""The access log: one line for each answer, from the response cache too."""
 
 import structlog
 
@@ -12,9 +12,9 @@ def log(remote: str, request: bytes, status: int, size: int, served_by: ServedBy
 
     Args:
         remote: The client's address.
-        request: The request's head; empty where what came was none.
+        request: The request's head; empty if the data was not a request.
         status: The status code.
-        size: The bytes of the reply.
+        size: The size of the reply in bytes.
         served_by: ``cache`` or ``application``.
     """
     method, _, rest = request.partition(b"\r\n")[0].decode("latin-1").partition(" ")

@@ -17,7 +17,7 @@ def application(reported: Reported) -> web.Application:
     """Make the application.
 
     Args:
-        reported: What there is to tell.
+        reported: What the answers report on.
     """
 
     async def livez(_request: web.Request) -> Response:
@@ -29,7 +29,7 @@ def application(reported: Reported) -> web.Application:
         return _text("ok\n")
 
     async def metrics(request: web.Request) -> Response:
-        from jwks_server.serving.metrics import expose  # noqa: PLC0415 - its library is for those who scrape
+        from jwks_server.serving.metrics import expose  # noqa: PLC0415 - its library is loaded at the first scrape
 
         body, content_type = expose(reported, request.headers.get("Accept", ""))
         return Response(body=body, headers={"Content-Type": content_type, **_NO_STORE})
@@ -55,7 +55,7 @@ def _text(text: str) -> Response:
 
 @web.middleware
 async def _private(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let no web page read this: unlike the public listener's, these answers are nobody else's business."""
+    """Let no web page read the answers, unlike those of the public listener."""
     reply = await handler(request)
     reply.headers.pop(hdrs.ACCESS_CONTROL_ALLOW_ORIGIN, None)
     return reply
@@ -66,4 +66,4 @@ async def _no_method(_request: web.Request) -> Response:
 
 
 async def _nothing(_request: web.Request) -> Response:
-    raise NotFound(f"Here are {', '.join(ENDPOINTS)}.")
+    raise NotFound(f"The admin listener serves {', '.join(ENDPOINTS)}.")

@@ -1,4 +1,4 @@
-"""aiohttp's protocol for one connection, which tells what it answers; what is no HTTP is an error like any other."""
+"""The bridge between a connection and aiohttp: aiohttp's protocol, which reports each answer that it has written."""
 
 import asyncio
 import typing
@@ -10,7 +10,7 @@ from aiohttp.http_exceptions import BadHttpMethod
 from jwks_server.errors import BadRequest, MethodNotAllowed, Problem
 from jwks_server.options.settings import Limits
 from jwks_server.published.catalog import Edition
-from jwks_server.serving.response import ALLOW, fault, problem
+from jwks_server.serving.response import ALLOW, Response, fault, problem
 
 # Deadlines are kept for all connections at once; aiohttp sees only some of a connection's requests.
 _NO_DEADLINE_SECONDS = 10 * 365 * 86400
@@ -21,9 +21,9 @@ class Answer(typing.NamedTuple):
     """An answer that has been written.
 
     Attributes:
-        edition: What it was made from, if it was made from the catalog.
+        edition: The edition that it was made from; None if it was not made from the catalog.
         status: Its status code.
-        size: Its bytes.
+        size: The size of its body in bytes.
         closes: Whether the connection ends with it.
     """
 
@@ -34,7 +34,7 @@ class Answer(typing.NamedTuple):
 
 
 class BridgeOwner(typing.Protocol):
-    """Who hands requests over, one at a time."""
+    """What the bridge needs from the connection, which passes it one request at a time."""
 
     def must_close(self) -> bool:
         """Tell whether the answer in progress is the connection's last."""
@@ -44,18 +44,18 @@ class BridgeOwner(typing.Protocol):
         """Whether the answer in progress must have no body."""
 
     def refused(self, problem: Problem) -> None:
-        """Take note that the request is none."""
+        """Take note that the parser refused the request."""
 
     def answered(self, answer: Answer) -> None:
         """Take note that an answer has been written."""
 
 
 class RecordingTransport:
-    """A transport that notes what aiohttp writes, while there is something to learn.
+    """A transport that can record what aiohttp writes.
 
     Args:
-        transport: The real one.
-        close: Called where aiohttp would close it.
+        transport: The connection's transport.
+        close: Called where aiohttp would close the transport.
     """
 
     def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
@@ -64,11 +64,11 @@ class RecordingTransport:
         self.close = close
 
     def begin(self) -> None:
-        """Take notes from now on."""
+        """Begin a recording."""
         self._written = []
 
     def end(self) -> bytes:
-        """Give what was noted."""
+        """End the recording, and return what was written since it began."""
         written, self._written = self._written, None
         return b"".join(written or ())
 
@@ -87,21 +87,18 @@ class RecordingTransport:
 
 
 class Bridge(web.RequestHandler):
-    """One connection.
+    """aiohttp's protocol for one connection.
 
     Args:
         server: Counts the connections.
         limits: What a client may do.
-        owner: Hands the requests over.
-
-    Attributes:
-        edition: What the handler makes the answer in progress from; set by the handler.
+        owner: The connection, which passes the requests on.
     """
 
-    __slots__ = ("_owner", "edition")
+    __slots__ = ("_owner",)
 
     def __init__(self, server: web.Server, limits: Limits, owner: BridgeOwner) -> None:
-        # Whole heads come here, and bodies never do: the limits only have to be no narrower than the owner's.
+        # Only whole heads come here, and no bodies: the limits only have to be as wide as the connection's.
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -114,16 +111,15 @@ class Bridge(web.RequestHandler):
             max_headers=limits.max_fields + 1,
         )
         self._owner = owner
-        self.edition: Edition | None = None
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Write an answer, and tell."""
+        """Write an answer, and report it to the connection."""
         if self._owner.must_close():
             resp.force_close()
         finished = await super().finish_response(request, resp, start_time)
-        edition, self.edition = self.edition, None
+        edition = resp.edition if isinstance(resp, Response) else None
         self._owner.answered(Answer(edition, resp.status, resp.body_length, not finished[0].keep_alive))
         return finished
 
@@ -134,10 +130,10 @@ class Bridge(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what the parser refuses, and close; the application answers all else.
+        """Answer what the parser refuses, and close; the application answers everything else.
 
-        The parser knows a list of methods. Another one, in a request that is otherwise one, is as little
-        allowed as those on it.
+        The parser knows a list of methods. Any other method in a well-formed request gets the same 405 as
+        a known one that is not allowed.
         """
         del message
         if request.writer.output_size > 0:
@@ -148,10 +144,10 @@ class Bridge(web.RequestHandler):
         elif isinstance(exc, BadHttpMethod):
             error = MethodNotAllowed(f"Only {ALLOW} are answered here.", ALLOW)
         else:
-            error = BadRequest("What was sent is not an HTTP request.", "parser")
+            error = BadRequest("The data is not an HTTP request.", "parser")
             self._owner.refused(error)
-        reply = problem(error)
+        response = problem(error)
         if self._owner.is_head_request:
-            reply.body = None
-        reply.force_close()
-        return reply
+            response.body = None
+        response.force_close()
+        return response

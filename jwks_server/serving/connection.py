@@ -1,17 +1,17 @@
-"""A protocol in front of aiohttp's: a request that was answered before gets the same bytes again.
+"""An HTTP connection: it answers from the response cache, or passes the request to aiohttp through the bridge.
 
-It finds where a head ends, refuses what aiohttp is lax about (``head``), and keeps a connection's order and deadlines.
-What a request means it leaves to aiohttp and the application at work: it learns pairs of request and reply bytes from
-them. What keeps that true:
+The connection finds where a request's head ends, refuses what aiohttp is lax about (``request_head``), and keeps the
+order and the deadlines. aiohttp and the application decide what a request means; the response cache learns pairs of
+request and reply bytes from them. These rules keep that correct:
 
-1. Heads go to aiohttp one at a time, whole, each once the answer to the one before has been written; so a reply never
+1. aiohttp gets whole heads, one at a time, each after the answer to the one before has been written. So no reply
    overtakes another, and whatever aiohttp writes in between is the reply to that head.
-2. A request that may be followed by anything but a request (a body, another protocol) is its connection's last. Its
-   body is read for a while, so that the reply isn't lost, and thrown away.
-3. A pair is learned only where the application answered from the catalog's current edition, and the memory belongs to
-   one edition: asked after a publication, it knows nothing from before it.
-4. Fields that no handler reads don't count, in a request of plain printable lines; every other byte does.
-5. Of a reply only the value of Date is written anew, each second.
+2. A request that may be followed by anything but a request (a body, another protocol) is the connection's last. Its
+   body is read for a while, so that the client gets the reply, and discarded.
+3. The cache learns a pair only if the application answered from the catalog's current edition, and it belongs to that
+   edition: after a publication it holds nothing from before.
+4. In a request of plain printable lines, fields that no handler reads are ignored; every other byte counts.
+5. Only the value of Date in a cached reply changes, each second.
 """
 
 import asyncio
@@ -27,52 +27,56 @@ from jwks_server.serving.response import refusal
 from jwks_server.serving.response_cache import now
 from jwks_server.stats import Deadline, ServedBy
 
-# So many requests that came at once are answered before it is other connections' turn.
+# The most requests of one connection that are answered before other connections get their turn.
 _BURST = 16
-# At the end a connection that was in use just now gets the chance to be told that it closes, with an answer.
+# When the server stops, an open connection is kept so long: its next answer tells the client that it closes.
 _LAST_CALL_SECONDS = 1.0
+_NOT_CONNECTED = asyncio.Transport()
 
 
 class _Phase(Enum):
-    READING = auto()  # at a message boundary, or amid a head
-    ANSWERING = auto()  # aiohttp has a head and hasn't answered it yet
-    LINGERING = auto()  # the last reply is out; what still comes is read and thrown away
+    READING = auto()  # between two requests, or within a head
+    ANSWERING = auto()  # aiohttp has a head and has not answered it yet
+    LINGERING = auto()  # the last reply has been written; what still arrives is read and discarded
 
 
 class HttpConnection(asyncio.Protocol):
     """One connection.
 
+    Args:
+        connections: The listener's connections, and what they share.
+
     Attributes:
-        since: When it last got anywhere, by the connections' clock: it began, a head began, a reply went out.
-        unanswered: Whether it has never been given a reply.
-        admitted: Whether there is room for it.
+        since: When it last made progress, by the connections' clock: it opened, a head began, a reply was written.
+        unanswered: Whether it has not been given a reply yet.
+        admitted: Whether it may stay open.
     """
 
-    # Defaults of the class: a connection that is answered from memory needs few of them.
+    # Class attributes as defaults: a connection that is answered from the cache sets few of them.
     unanswered = True
     admitted = True
-    _ready = False  # at a message boundary, with nothing else to do first
+    _ready = False  # between two requests, and nothing is buffered
     _phase = _Phase.READING
     _bridge: Bridge | None = None
     _recorder: RecordingTransport | None = None
-    _heads: request_head.RequestHeads | None = None  # what has come and isn't answered yet
-    _head = b""  # the head that aiohttp is answering
-    _last = False  # whether it must be the connection's last one
-    _write_paused = False  # the client doesn't read
-    _eof = False  # the client will send no more
-    _scheduled = False  # the next burst of requests
+    _heads: request_head.RequestHeads | None = None  # what has arrived and is not answered yet
+    _head = b""  # the head that aiohttp has
+    _last = False  # whether that request is the connection's last
+    _write_paused = False  # the client does not read its replies
+    _eof = False  # the client has closed its sending side
+    _scheduled = False  # whether the next burst of requests is scheduled
     _discarded = 0
     _timed_out = False
     _unsent = 0
-    # Over TLS the first bytes can come before the connection is said to be made.
-    _transport = cast("asyncio.Transport", None)
+    # Over TLS the first bytes can arrive before connection_made is called.
+    _transport = _NOT_CONNECTED
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self.since = connections.time
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin, unless there is no room."""
+        """Begin, unless the connection was not admitted."""
         self._transport = cast("asyncio.Transport", transport)
         if not self.admitted:
             self._transport.abort()
@@ -82,7 +86,7 @@ class HttpConnection(asyncio.Protocol):
             self._ready = True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
+        """Take note of the end."""
         self._ready = self.admitted = False
         self._phase = _Phase.LINGERING
         self._connections.forget(self)
@@ -90,7 +94,7 @@ class HttpConnection(asyncio.Protocol):
             self._bridge.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Answer from memory, or let aiohttp answer."""
+        """Answer from the response cache, or let aiohttp answer."""
         if self._ready:
             connections = self._connections
             reply = connections.find_response(data)
@@ -111,7 +115,7 @@ class HttpConnection(asyncio.Protocol):
         self._buffer(data)
 
     def _buffer(self, data: bytes) -> None:
-        """Keep what can't be answered at once."""
+        """Keep data that can't be answered at once."""
         if self._phase is _Phase.LINGERING:
             self._discarded += len(data)
             if self._discarded > self._connections.limits.max_body:
@@ -122,7 +126,7 @@ class HttpConnection(asyncio.Protocol):
             if not request_head.is_blank(data):
                 self.since = self._connections.time
         self._heads.feed(data)
-        if not self._transport:
+        if self._transport is _NOT_CONNECTED:
             return
         if self._phase is _Phase.READING and not self._scheduled:
             self._answer_buffered()
@@ -130,7 +134,7 @@ class HttpConnection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _answer_buffered(self) -> None:
-        """Answer the heads that are there."""
+        """Answer the whole heads in the buffer."""
         self._scheduled = False
         for _ in range(_BURST):
             if self._phase is not _Phase.READING or self._write_paused or self._transport.is_closing():
@@ -164,7 +168,7 @@ class HttpConnection(asyncio.Protocol):
                 self._resume_reading()
 
     def _forward(self, request: bytes) -> None:
-        """Let aiohttp answer."""
+        """Pass a request to aiohttp."""
         try:
             self._last = request_head.ends_connection(request, self._connections.limits.max_fields)
         except Problem as problem:
@@ -189,12 +193,12 @@ class HttpConnection(asyncio.Protocol):
         return request_head.is_head_request(self._head)
 
     def refused(self, problem: Problem) -> None:
-        """Take note that aiohttp found that the request is none."""
+        """Take note that aiohttp's parser refused the request."""
         self._last = True
         self._connections.note_refusal(self.peer, problem)
 
     def answered(self, answer: Answer) -> None:
-        """Take note that aiohttp has written an answer, and learn it if it may be learned."""
+        """Take note that aiohttp has written an answer, and let the cache learn it if the connection goes on."""
         written = self._recorder.end() if self._recorder else b""
         if self._phase is not _Phase.ANSWERING:
             return
@@ -220,7 +224,7 @@ class HttpConnection(asyncio.Protocol):
             self._end()
 
     def _refuse(self, problem: Problem, request: bytes = b"") -> None:
-        """Answer what is no request, or has not become one, and end the connection."""
+        """Answer data that is not a request, or not yet a whole one, and end the connection."""
         self._last = True
         self._connections.note_refusal(self.peer, problem)
         reply = refusal(problem, to_head=request_head.is_head_request(request))
@@ -229,7 +233,7 @@ class HttpConnection(asyncio.Protocol):
         self._replied(b"", problem.status, len(reply), "application", closes=True)
 
     def _end(self) -> None:
-        """End the connection once what is written has gone out, without a reset where more is still coming in."""
+        """Close once everything has been sent; where more may arrive, keep reading, so that nothing is reset."""
         if self._phase is _Phase.LINGERING:
             return
         more = self._last or bool(self._heads)
@@ -241,26 +245,26 @@ class HttpConnection(asyncio.Protocol):
         try:
             if self._transport.can_write_eof():
                 self._transport.write_eof()
-        except OSError:  # the client has gone
+        except OSError:  # the client has closed the connection
             self._transport.abort()
         else:
             self._resume_reading()
 
     def eof_received(self) -> bool:
-        """Answer what has come whole, though no more will come; then close."""
+        """Answer the whole requests that have arrived; then close."""
         self._eof = True
         unfinished = self._phase is _Phase.ANSWERING or self._scheduled or self._write_paused
-        return bool(unfinished and self._transport) and not self._transport.get_extra_info("sslcontext")
+        return unfinished and not self._transport.get_extra_info("sslcontext")
 
     def pause_writing(self) -> None:
-        """Read no more requests from a client that doesn't read their replies."""
+        """Stop reading requests from a client that does not read the replies."""
         self._write_paused, self._ready = True, False
         self._transport.pause_reading()
         if self._bridge:
             self._bridge.pause_writing()
 
     def resume_writing(self) -> None:
-        """Go on."""
+        """Read requests again."""
         self._write_paused = False
         if self._bridge:
             self._bridge.resume_writing()
@@ -275,14 +279,14 @@ class HttpConnection(asyncio.Protocol):
 
     @property
     def peer(self) -> str:
-        """The client's address; empty where it has none, as on a unix socket."""
+        """The client's address; empty if it has none, as on a unix socket."""
         peer = self._transport.get_extra_info("peername")
         return str(peer[0]) if isinstance(peer, tuple) else ""
 
     @property
     def evictable(self) -> bool:
-        """Whether it may be closed for another's sake: never with an answer in progress."""
-        if not self._transport:
+        """Whether it may be closed to make room: not while an answer is in progress."""
+        if self._transport is _NOT_CONNECTED:
             return True
         return (
             self._phase is not _Phase.ANSWERING and not self._scheduled and not self._transport.get_write_buffer_size()
@@ -291,14 +295,14 @@ class HttpConnection(asyncio.Protocol):
     def close(self) -> None:
         """Close at once, whatever is in progress."""
         self.admitted = False
-        if self._transport:
+        if self._transport is not _NOT_CONNECTED:
             self._transport.abort()
 
     def expire(self) -> None:
-        """Close, if this has taken too long."""
+        """Close, if a deadline has passed."""
         limits, waited = self._connections.limits, self._connections.time - self.since
-        if not self._transport:
-            if waited >= _LAST_CALL_SECONDS:  # it was accepted, and the event loop has lost it
+        if self._transport is _NOT_CONNECTED:
+            if waited >= _LAST_CALL_SECONDS:  # it was accepted, but connection_made was never called
                 self._connections.forget(self)
             return
         unsent = self._transport.get_write_buffer_size()
@@ -317,7 +321,7 @@ class HttpConnection(asyncio.Protocol):
             self._expire_reading(waited)
 
     def _time_out(self, deadline: Deadline) -> None:
-        """Count a connection that has taken too long, once."""
+        """Count a connection that missed a deadline, once."""
         if not self._timed_out:
             self._connections.traffic.timed_out[deadline] += 1
         self._timed_out = True
@@ -327,7 +331,7 @@ class HttpConnection(asyncio.Protocol):
         if self._heads:
             if waited >= limits.head_timeout:
                 self._time_out("head")
-                self._refuse(RequestTimeout(f"A request's head must be whole within {limits.head_timeout:g} s."))
+                self._refuse(RequestTimeout(f"A request's head must arrive within {limits.head_timeout:g} s."))
         elif self._connections.finishing:
             if waited >= _LAST_CALL_SECONDS:
                 self._end()
@@ -337,7 +341,7 @@ class HttpConnection(asyncio.Protocol):
 
 
 def http_connections(connections: Connections) -> "Callable[[], HttpConnection]":
-    """Make the factory of a listener's connections."""
+    """Return the protocol factory for a listener without TLS."""
 
     def begin() -> HttpConnection:
         connection = HttpConnection(connections)

@@ -1,4 +1,4 @@
-"""What the connections of a listener share: their limits and deadlines, the memory, and the end."""
+"""The open connections of a listener, and what they share: limits, deadlines, the response cache, the shutdown."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from jwks_server.stats import ServedBy, Traffic
 _TICK_SECONDS = 1.0
 _TICKS_A_DEADLINE = 4
 _FINISHING_TICK_SECONDS = 0.05
-# Where the longest idle have to go, so many go at once, so that looking for them is worth it.
+# The part of the idle connections that is closed at once: to find the longest idle ones takes a sort.
 _EVICTED_AT_ONCE = 1 / 64
 
 _log = structlog.get_logger(__name__)
@@ -27,7 +27,7 @@ LogAccess = Callable[[str, bytes, int, int, ServedBy], None]
 
 
 class Connection(Protocol):
-    """What the connections must know of a connection; one that is still shaking hands is one too."""
+    """What a member of the list must have; a connection in its TLS handshake is a member too."""
 
     since: float
     unanswered: bool
@@ -35,30 +35,30 @@ class Connection(Protocol):
 
     @property
     def evictable(self) -> bool:
-        """Whether it may be closed for another's sake."""
+        """Whether it may be closed to make room."""
 
     def close(self) -> None:
         """Close at once."""
 
     def expire(self) -> None:
-        """Close, if it has taken too long."""
+        """Close, if a deadline has passed."""
 
 
 class Connections:
-    """Keeps the list of connections, and their deadlines.
+    """The list of the open connections, which also keeps their deadlines.
 
     Args:
         server: Makes aiohttp's protocols.
         limits: What a client may do, and how long it may take.
         cache: The response cache; None for none.
         traffic: Counts what clients did.
-        log_access: Called for each answer with the client's address, the request, the status, the bytes of the
-            reply, and the way it was made; None for no such log.
+        log_access: Called for each answer with the client's address, the request, the status, the size of the
+            reply, and what served it; None for no access log.
 
     Attributes:
-        time: The event loop's clock, up to a tick ago: good enough for deadlines, and cheap.
+        time: The event loop's clock at the last tick: exact enough for deadlines, and cheap to read.
         draining: Whether each answer is its connection's last.
-        finishing: Whether connections without a request are closed after a last call.
+        finishing: Whether connections without a request are closed after a short wait.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Connections:
         return len(self._unanswered) + len(self._answered)
 
     def admit(self, connection: Connection) -> None:
-        """Let a connection in. Where there is no room another one has to go, or this one."""
+        """Admit a connection. At the limit another one is closed for it; if none can be, this one is refused."""
         if len(self) >= self.limits.max_connections and not self._make_room():
             self.traffic.refused += 1
             self._seldom.warning("connection-refused", connections=len(self))
@@ -103,7 +103,7 @@ class Connections:
         self._unanswered[connection] = None
 
     def replace(self, handshake: Connection, connection: Connection) -> None:
-        """Put a connection in the place of its handshake, if that still has one."""
+        """Put a connection in the place of its handshake, unless that was closed meanwhile."""
         connection.since = self.time
         if self._unanswered.pop(handshake, handshake) is None:
             self._unanswered[connection] = None
@@ -111,7 +111,7 @@ class Connections:
             connection.admitted = False
 
     def note_response(self, connection: Connection) -> None:
-        """Take note of a connection's first reply."""
+        """Take note of a connection's first response."""
         connection.unanswered = False
         if self._unanswered.pop(connection, connection) is None:
             self._answered[connection] = None
@@ -124,23 +124,23 @@ class Connections:
             self._empty.set()
 
     def learn(self, request: bytes, reply: bytes, answer: Answer) -> None:
-        """Remember an answer, if it may be given again."""
+        """Let the cache learn an answer, if it may be given again."""
         if self._cache and not self.draining:
             self._cache.learn(request, reply, answer)
 
     def count(self) -> None:
-        """Bring the traffic up to date with what was answered from memory."""
+        """Add the cache's answers to the traffic."""
         if self._cache:
             self._cache.count()
 
     def note_refusal(self, peer: str, problem: Problem) -> None:
-        """Count a request that is none, and log one now and then."""
+        """Count data that is not a request, and log it now and then."""
         reason = problem.reason if isinstance(problem, BadRequest) else problem.code
         self.traffic.bad_requests[reason] += 1
         self._seldom.info("bad-request", code=problem.code, reason=reason, remote=peer)
 
     def _make_room(self) -> bool:
-        """Close what has never completed a request, oldest first; else what has been idle the longest."""
+        """Close the oldest connection that never completed a request, or else those that have been idle the longest."""
         oldest = next((one for one in self._unanswered if one.evictable), None)
         victims = [oldest] if oldest else []
         if not victims:
@@ -155,7 +155,7 @@ class Connections:
         return bool(victims)
 
     async def keep_deadlines(self) -> None:
-        """Close connections that take too long, for ever."""
+        """Close connections that miss a deadline; this never returns."""
         loop = asyncio.get_running_loop()
         tick = min(_TICK_SECONDS, self.limits.shortest / _TICKS_A_DEADLINE)
         while True:
@@ -164,7 +164,7 @@ class Connections:
             for connection in self.open:
                 try:
                     connection.expire()
-                except OSError:  # one client's socket must not cost the others their deadlines
+                except OSError:  # a failure of one client's socket must not stop the others' deadlines
                     connection.close()
 
     def drain(self) -> None:
@@ -173,10 +173,10 @@ class Connections:
         self.find_response = _nothing
 
     async def finish(self, seconds: float) -> None:
-        """Wait until every connection has ended: the idle ones soon, those amid a request when it is answered.
+        """Wait until every connection has ended: the idle ones end soon, the others after their answer.
 
         Args:
-            seconds: How long at most; what is left then is cut.
+            seconds: How long to wait; connections that are left then are closed at once.
         """
         self.drain()
         self.finishing = True
@@ -190,4 +190,4 @@ class Connections:
 
 
 def _nothing(_request: bytes) -> None:
-    """Recall nothing."""
+    """Find no response."""

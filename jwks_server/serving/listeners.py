@@ -6,7 +6,6 @@ import os
 import socket
 import stat
 import struct
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -17,15 +16,15 @@ from jwks_server.errors import ListenError
 from jwks_server.options.settings import Listening
 from jwks_server.text import reason
 
-# asyncio's own loop accepts so many before it does anything else.
+# asyncio's own event loop accepts so many connections before it does anything else.
 _ACCEPTED_AT_ONCE = 32
-# From the first packet of a connection to its last: what had begun when new ones were shut out.
+# How long the handshakes that had begun when new connections were shut out may take.
 _HANDSHAKE_SECONDS = 0.1
-# How long the queue is taken in, at most; and how long to wait for a free descriptor before the next attempt.
+# How long the kernel's queue is accepted from, at most; and how long to wait for a free descriptor.
 _TAKE_IN_SECONDS = 5.0
 _FULL_SECONDS = 0.01
 _SO_ATTACH_FILTER = 26
-# Classic BPF: load the TCP flags, keep SYN and ACK, drop the packet where only SYN is set, let all else pass.
+# Classic BPF: load the TCP flags, mask SYN and ACK, drop the packet if only SYN is set, accept all others.
 _NO_NEW_CONNECTION = (
     (0x30, 0, 0, 13),
     (0x54, 0, 0, 0x12),
@@ -54,16 +53,16 @@ class Listener:
         self._server: asyncio.Server | None = None
 
     async def open(self, how: Listening, *, name: str, flag: str, backlog: int) -> None:
-        """Begin to accept.
+        """Start to accept.
 
         Args:
             how: How to listen.
             name: The listener's name, for the log.
-            flag: What chooses its address, for the errors.
+            flag: The option that sets its address, for the errors.
             backlog: How many connections wait in the kernel.
 
         Raises:
-            ListenError: The address is taken, isn't this machine's, isn't permitted, or is no listening socket.
+            ListenError: The address is in use, not local, not permitted, or not a listening socket.
         """
         address = self._address
         try:
@@ -78,20 +77,20 @@ class Listener:
             _log.info("listening", address=_name(one, address), listener=name)
 
     async def close(self) -> None:
-        """Shut new connections out, take in those that had begun, and close.
+        """Shut out new connections, accept those that had begun, and close.
 
-        A connection that the kernel has accepted and that nobody takes in would be reset. New ones can't be shut out
-        of a socket that was handed down: others may have it too.
+        The kernel resets a connection in its queue that is not accepted. New connections can't be shut out of an
+        inherited socket, because other processes may use it too.
         """
         if self._server is None:
             return
         loop = asyncio.get_running_loop()
         for one in self._server.sockets:
-            loop.remove_reader(one.fileno())  # asyncio's own loop forgets connections that come as it closes
+            loop.remove_reader(one.fileno())  # asyncio's own event loop loses connections that arrive while it closes
         if isinstance(self._address, UnixAddress):
             with suppress(FileNotFoundError):
-                os.unlink(self._address.path)  # noqa: PTH108 - this side of the house has no pathlib
-        elif isinstance(self._address, Address) and sys.platform == "linux":
+                os.unlink(self._address.path)  # noqa: PTH108 - the serving side does not import pathlib
+        elif isinstance(self._address, Address):
             for listener in self._sockets:
                 _shut_out(listener)
         await asyncio.sleep(_HANDSHAKE_SECONDS)
@@ -113,11 +112,11 @@ async def _server(factory: Factory, address: AnyAddress, how: Listening) -> asyn
             )
         case Descriptor(number):
             inherited = socket.socket(fileno=os.dup(number))
-            os.close(number)  # whoever handed it down has it still, or nobody shall
+            os.close(number)  # the parent process keeps its own copy if it needs one
             if inherited.type != socket.SOCK_STREAM or not inherited.getsockopt(
                 socket.SOL_SOCKET, socket.SO_ACCEPTCONN
             ):
-                raise OSError(f"descriptor {number} is no listening socket")
+                raise OSError(f"descriptor {number} is not a listening socket")
             inherited.setblocking(False)  # noqa: FBT003 - the standard library's own signature
             if inherited.family == socket.AF_UNIX:
                 return await loop.create_unix_server(factory, sock=inherited, backlog=_ACCEPTED_AT_ONCE)
@@ -125,9 +124,9 @@ async def _server(factory: Factory, address: AnyAddress, how: Listening) -> asyn
 
 
 def _unix_socket(path: str, mode: int) -> socket.socket:
-    """Make a unix socket; one that a dead process has left is in nobody's way."""
+    """Create a unix socket; a socket file that a dead process left is removed."""
     with suppress(FileNotFoundError):
-        if stat.S_ISSOCK(os.stat(path).st_mode) and not _is_alive(path):  # noqa: PTH116 - no pathlib on this side
+        if stat.S_ISSOCK(os.stat(path).st_mode) and not _is_alive(path):  # noqa: PTH116 - as above
             os.unlink(path)  # noqa: PTH108 - as above
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
@@ -160,14 +159,14 @@ def _name(listener: socket.socket, address: AnyAddress) -> str:
 def _shut_out(listener: socket.socket) -> None:
     program = b"".join(struct.pack("HBBI", *instruction) for instruction in _NO_NEW_CONNECTION)
     code = ctypes.create_string_buffer(program)
-    with suppress(OSError):  # a kernel without: a connection that comes in this very moment may be reset
+    with suppress(OSError):  # without filters in the kernel, a connection that arrives at this moment may be reset
         listener.setsockopt(
             socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HL", len(_NO_NEW_CONNECTION), ctypes.addressof(code))
         )
 
 
 async def _take_in(listener: socket.socket, factory: Factory) -> None:
-    """Accept one connection after the other, so that those before make room where there is none."""
+    """Accept the queued connections one by one; without a free descriptor, wait until a connection has ended."""
     loop = asyncio.get_running_loop()
     until = loop.time() + _TAKE_IN_SECONDS
     while loop.time() < until:
@@ -175,7 +174,7 @@ async def _take_in(listener: socket.socket, factory: Factory) -> None:
             connection, _ = listener.accept()
         except BlockingIOError:
             return
-        except OSError:  # out of descriptors, or this one has gone again
+        except OSError:  # out of descriptors, or the client has closed the connection
             await asyncio.sleep(_FULL_SECONDS)
             continue
         connection.setblocking(False)  # noqa: FBT003 - the standard library's own signature

@@ -1,4 +1,4 @@
-"""The state of the program -> Prometheus metrics, worked out when they are asked for."""
+"""What the program reports -> Prometheus metrics, computed when they are scraped."""
 
 import platform
 from collections import Counter
@@ -26,11 +26,11 @@ def expose(reported: Reported, accept: str) -> tuple[bytes, str]:
     """Write the metrics.
 
     Args:
-        reported: What there is to tell.
-        accept: The Accept field of who asks.
+        reported: What the metrics report on.
+        accept: The scraper's Accept field.
 
     Returns:
-        The text, and its Content-Type: Prometheus's own or OpenMetrics, as is asked for.
+        The text, and its Content-Type: Prometheus's own format or OpenMetrics, as the scraper accepts.
     """
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Metrics(reported))
@@ -38,7 +38,7 @@ def expose(reported: Reported, accept: str) -> tuple[bytes, str]:
     try:
         encoder, content_type = choose_encoder(accept)
         return encoder(registry), content_type
-    except (TypeError, ValueError):  # a version or an escaping that its library doesn't know
+    except (TypeError, ValueError):  # a version or an escaping that the library doesn't know
         encoder, content_type = choose_encoder("")
         return encoder(registry), content_type
 
@@ -101,15 +101,15 @@ def _of_keys(keysets: Mapping[str, KeySet]) -> Iterator[Metric]:
 
 
 def _of_reloads(reloads: Reloads) -> Iterator[Metric]:
-    yield _counter("reloads", "Looks at the key directory.", ("trigger", "outcome"), reloads.outcomes)
+    yield _counter("reloads", "Reloads of the key directory.", ("trigger", "outcome"), reloads.outcomes)
     good = {(): float(not reloads.faults)} if reloads.whole.count else {}
-    yield _gauge("last_reload_successful", "Whether the last look found no fault.", (), good)
+    yield _gauge("last_reload_successful", "Whether the last reload found no fault.", (), good)
     last = {} if reloads.last_success is None else {(): reloads.last_success}
-    yield _gauge("last_reload_success_timestamp_seconds", "When a look last found no fault.", (), last)
+    yield _gauge("last_reload_success_timestamp_seconds", "When a reload last found no fault.", (), last)
     faults = Counter((issuer, error.code) for issuer, errors in reloads.faults.items() for error in errors)
     yield _gauge("faults", "What is wrong now.", ("issuer", "code"), faults)
     for name, span in (("reload", reloads.whole), ("scan", reloads.scans)):
-        meaning = f"How long a {name} takes."
+        meaning = f"The duration of a {name}."
         yield SummaryMetricFamily(
             f"{_PREFIX}{name}_duration_seconds", meaning, count_value=span.count, sum_value=span.seconds
         )
@@ -119,13 +119,13 @@ def _of_traffic(traffic: Traffic, connections: int) -> Iterator[Metric]:
     answers = {(str(status), served_by): number for (status, served_by), number in traffic.answers.items()}
     yield _counter("requests", "Answers on the public listener.", ("status", "served_by"), answers)
     yield _gauge("connections_open", "Connections to the public listener.", (), {(): connections})
-    yield _counter("connections_accepted", "Connections that were let in.", (), {(): traffic.accepted})
-    yield _counter("connections_refused", "Connections without room for them.", (), {(): traffic.refused})
+    yield _counter("connections_accepted", "Connections that were admitted.", (), {(): traffic.accepted})
+    yield _counter("connections_refused", "Connections refused at the limit.", (), {(): traffic.refused})
     yield _counter("connections_evicted", "Connections closed to make room.", (), {(): traffic.evicted})
     timed_out = {(deadline,): number for deadline, number in traffic.timed_out.items()}
     yield _counter("connections_timed_out", "Connections closed at a deadline.", ("deadline",), timed_out)
     bad = {(reason,): number for reason, number in traffic.bad_requests.items()}
-    yield _counter("bad_requests", "What came and was no request.", ("reason",), bad)
+    yield _counter("bad_requests", "Data that was not a request.", ("reason",), bad)
 
 
 def _gauge(name: str, meaning: str, labels: tuple[str, ...], values: Values) -> Metric:

@@ -1,4 +1,4 @@
-"""The public aiohttp application: JWK Sets and discovery documents, and nothing else."""
+"""The public aiohttp application, which serves JWK Sets and discovery documents and nothing else."""
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -14,7 +14,6 @@ from jwks_server.errors import (
 from jwks_server.published import negotiation
 from jwks_server.published.catalog import ROOT, Catalog, Edition
 from jwks_server.published.representation import CORS, Representation
-from jwks_server.serving.bridge import Bridge
 from jwks_server.serving.response import ALLOW, Response, fault, problem
 
 _PREFLIGHT = {
@@ -36,48 +35,45 @@ def application(catalog: Catalog, path: str) -> web.Application:
 
     async def answer(request: web.Request) -> Response:
         edition = catalog.current
-        at = request.rel_url.raw_path
-        page = edition.pages.get(at)
-        if page is None and not _is_awaited(at, path, edition):
+        url_path = request.rel_url.raw_path
+        page = edition.pages.get(url_path)
+        if page is None and not _is_awaited(url_path, path, edition):
             raise NotFound("Nothing is served at this path.")
         match request.method:
             case "GET" | "HEAD":
-                reply = _get(request, page)
+                return _get(request, page, edition)
             case "OPTIONS":
-                reply = Response(status=204, headers=_PREFLIGHT)
+                return Response(edition=edition, status=204, headers=_PREFLIGHT)
             case _:
                 raise MethodNotAllowed(f"Only {ALLOW} are answered here.", ALLOW)
-        if isinstance(request.protocol, Bridge):
-            request.protocol.edition = edition
-        return reply
 
     app = web.Application(middlewares=[problems])
     app.router.add_route("*", "/{anything:.*}", answer, expect_handler=_ignore_expectation)
     return app
 
 
-def _is_awaited(at: str, path: str, edition: Edition) -> bool:
-    """Tell whether an issuer without a set will have its JWK Set there."""
-    prefix = at.removesuffix(path)
-    return prefix not in {at, ROOT} and (prefix or ROOT) in edition.awaited
+def _is_awaited(url_path: str, path: str, edition: Edition) -> bool:
+    """Tell whether an issuer that has no set yet will serve its JWK Set at a URL path."""
+    prefix = url_path.removesuffix(path)
+    return prefix not in {url_path, ROOT} and (prefix or ROOT) in edition.awaited
 
 
 async def _ignore_expectation(_request: web.Request) -> None:
-    """Answer at once: no body is wanted, so a client need not go on with one (RFC 9110 section 10.1.1)."""
+    """Answer at once: no body is read, so a client need not send one (RFC 9110 section 10.1.1)."""
 
 
-def _get(request: web.Request, page: Representation | None) -> Response:
+def _get(request: web.Request, page: Representation | None, edition: Edition) -> Response:
     if page is None:
         raise NoKeySet("No key set has been loaded yet; try again.")
     headers = request.headers
     variant = negotiation.choose(page.variants, headers.getall("Accept-Encoding", []))
     if variant is None:
-        raise NotAcceptable("Accept-Encoding rules out identity, gzip and br; allow one of them.")
+        raise NotAcceptable("Accept-Encoding excludes identity, gzip and br; allow one of them.")
     if not negotiation.match(headers.getall("If-Match", []), variant.etag):
-        raise PreconditionFailed("If-Match names another version than the current one.")
+        raise PreconditionFailed("If-Match does not name the current version.")
     if not negotiation.none_match(headers.getall("If-None-Match", []), variant.etag):
-        return Response(status=304, headers=variant.revalidated)
-    return Response(body=variant.body, headers=variant.headers)
+        return Response(edition=edition, status=304, headers=variant.revalidated)
+    return Response(edition=edition, body=variant.body, headers=variant.headers)
 
 
 @web.middleware

@@ -1,4 +1,4 @@
-"""The head of a request: what aiohttp is lax about, refused before it sees it (RFC 9110, RFC 9112)."""
+"""The head of a request: strict checks of what aiohttp is lax about (RFC 9110, RFC 9112)."""
 
 import functools
 import re
@@ -26,10 +26,10 @@ _HOPELESS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")
 
 
 class RequestHeads:
-    """A connection's bytes, cut into heads.
+    """A connection's bytes, which are cut into heads.
 
     Args:
-        max_head: The bytes that a head may have.
+        max_head: The most bytes that a head may have.
     """
 
     def __init__(self, max_head: int) -> None:
@@ -38,7 +38,7 @@ class RequestHeads:
         self._at = 0
 
     def __len__(self) -> int:
-        """Count the bytes that are not cut off yet."""
+        """Return the number of bytes that are not cut off yet."""
         return len(self._data) - self._at
 
     @property
@@ -47,30 +47,30 @@ class RequestHeads:
         return self._data[self._at : self._at + 16]
 
     def feed(self, data: bytes) -> None:
-        """Take in what has come."""
+        """Add data that has arrived."""
         self._data, self._at = self._data[self._at :] + data, 0
 
     def cut(self) -> bytes | None:
-        """Cut off the next whole head; None where its end has yet to come.
+        """Cut off the next whole head; None if its end has not arrived yet.
 
         Raises:
-            Problem: It is too large, or can't become one.
+            Problem: It is too large, or the data can't become a head.
         """
         while self._data.startswith(b"\r\n", self._at):  # some clients send one too many (RFC 9112 section 2.2)
             self._at += 2
         end = self._data.find(END, self._at)
         if (end - self._at if end >= 0 else len(self)) > self._max_head - len(END):
-            raise HeadTooLarge(f"A request's head has at most {self._max_head} bytes here.")
+            raise HeadTooLarge(f"A request's head may have at most {self._max_head} bytes.")
         if end < 0:
             if _HOPELESS.search(self._data, self._at):
-                raise BadRequest("What was sent is no HTTP request: its lines end in CRLF.", "request-line")
+                raise BadRequest("The data is not an HTTP request, whose lines end in CRLF.", "request-line")
             return None
         begin, self._at = self._at, end + len(END)
         return self._data[begin : self._at]
 
 
 def is_blank(data: bytes) -> bool:
-    """Tell whether these are only line ends, which begin no request."""
+    """Tell whether the data is only line ends, which do not begin a request."""
     return not data.strip(b"\r\n")
 
 
@@ -80,24 +80,24 @@ def is_head_request(request: bytes) -> bool:
 
 
 def is_whole(data: bytes) -> bool:
-    """Tell whether these bytes are one whole head, as they mostly are."""
+    """Tell whether the data is exactly one whole head, as it mostly is."""
     return data.endswith(END) and data.find(END) == len(data) - len(END) and not data.startswith(b"\r\n")
 
 
 def ends_connection(head: bytes, max_fields: int) -> bool:
-    """Tell whether a request must be its connection's last: what follows it may be no request of HTTP/1.1.
+    """Check a head, and tell whether the request must be its connection's last.
 
-    That is so where it has a body, which nobody here reads, or asks for another protocol.
+    It must be if it has a body, which is not read, or asks for another protocol: what follows may not be HTTP/1.1.
 
     Args:
         head: A whole head, with its empty line.
         max_fields: How many fields it may have.
 
     Raises:
-        Problem: It is no request that HTTP/1.1 allows.
+        Problem: HTTP/1.1 does not allow the head.
     """
     if head.count(b"\r\n") - 2 > max_fields:
-        raise HeadTooLarge(f"A request has at most {max_fields} header fields here; send fewer.")
+        raise HeadTooLarge(f"A request may have at most {max_fields} header fields; send fewer.")
     if not _WELL_FORMED.fullmatch(head):
         raise _malformed(head)
     method, target, _ = head.split(b" ", 2)
@@ -124,18 +124,16 @@ def _malformed(head: bytes) -> Problem:
     if found := _REQUEST_LINE.match(head):
         if _FIELDS.fullmatch(head, found.end()):
             raise AssertionError("a head of a good line and good fields is well formed")
-        return BadRequest("A header field is not NAME: VALUE on one line of plain characters.", "field")
+        return BadRequest("A header field is not NAME: VALUE on one line without control characters.", "field")
     if _OTHER_VERSION.match(head):
-        return VersionUnsupported("HTTP/1.1 and HTTP/1.0 are spoken here; use one of them.")
-    return BadRequest(
-        "The request line is not METHOD TARGET HTTP/1.1 with a target as RFC 9112 has it.", "request-line"
-    )
+        return VersionUnsupported("The server speaks HTTP/1.1 and HTTP/1.0; use one of them.")
+    return BadRequest("The request line is not METHOD TARGET HTTP/1.1 (RFC 9112 section 3).", "request-line")
 
 
 def _check_host(values: list[bytes], *, needed: bool) -> None:
-    """Insist on one Host field, with an authority in it (RFC 9112 section 3.2)."""
+    """Check that there is one Host field and that its value is an authority (RFC 9112 section 3.2)."""
     if len(values) > 1 or (needed and not values):
-        raise BadRequest("A request of HTTP/1.1 has exactly one Host field.", "host")
+        raise BadRequest("An HTTP/1.1 request must have exactly one Host field.", "host")
     for value in values:
         if not _is_authority(value.rstrip(b" \t")):
             raise BadRequest("The Host field is not HOST or HOST:PORT.", "host")
@@ -155,12 +153,12 @@ def _is_address(text: bytes | None) -> bool:
 
 
 def _check_framing(lengths: list[bytes], codings: list[bytes], *, old: bool) -> None:
-    """Refuse what two readers could take for two different bodies (RFC 9112 section 6)."""
+    """Refuse a head of which two readers could understand different bodies (RFC 9112 section 6)."""
     if codings and old:
-        raise BadRequest("Transfer-Encoding is not for HTTP/1.0.", "transfer-encoding")
+        raise BadRequest("HTTP/1.0 does not have Transfer-Encoding.", "transfer-encoding")
     if codings and lengths:
-        raise BadRequest("A request has Content-Length or Transfer-Encoding, not both.", "transfer-encoding")
+        raise BadRequest("A request must not have both Content-Length and Transfer-Encoding.", "transfer-encoding")
     if codings and [one.strip(b" \t").lower() for one in codings] != [b"chunked"]:
-        raise BadRequest("The only Transfer-Encoding here is chunked.", "transfer-encoding")
+        raise BadRequest("The only Transfer-Encoding that is supported is chunked.", "transfer-encoding")
     if len(lengths) > 1 or not all(one.isdigit() and len(one) <= _MAX_LENGTH_DIGITS for one in lengths):
-        raise BadRequest("Content-Length is one decimal number.", "content-length")
+        raise BadRequest("Content-Length must be one decimal number.", "content-length")

@@ -1,14 +1,16 @@
-"""The one kind of response, and the errors among them (RFC 9457)."""
+"""The one class of responses, and the errors as problem documents (RFC 9457)."""
 
 import json
 from collections.abc import Mapping
 from email.utils import formatdate
 from http import HTTPStatus
+from typing import Any
 
 import structlog
 from aiohttp import hdrs, web
 
 from jwks_server.errors import InternalError, MethodNotAllowed, NoKeySet, Problem
+from jwks_server.published.catalog import Edition
 from jwks_server.published.representation import CORS, NO_SNIFFING
 
 ALLOW = "GET, HEAD, OPTIONS"
@@ -18,7 +20,16 @@ _log = structlog.get_logger(__name__)
 
 
 class Response(web.Response):
-    """A response without the banner that tells the server's and Python's versions."""
+    """A response without the Server field, which would tell the server's and Python's versions.
+
+    Args:
+        edition: The edition that it was made from; None if it was not made from the catalog.
+        arguments: As aiohttp's.
+    """
+
+    def __init__(self, *, edition: Edition | None = None, **arguments: Any) -> None:  # noqa: ANN401 - aiohttp's own
+        super().__init__(**arguments)
+        self.edition = edition
 
     async def _prepare_headers(self) -> None:
         await super()._prepare_headers()
@@ -26,18 +37,18 @@ class Response(web.Response):
 
 
 def problem(error: Problem) -> Response:
-    """Answer with a problem document; caches must not keep it."""
+    """Answer with a problem document, which caches must not store."""
     return Response(status=error.status, headers=_headers(error), body=_document(error))
 
 
 def fault(exc: BaseException | None) -> InternalError:
-    """Log a fault of this program's, and tell the client no more than that."""
+    """Log a fault of this program; the client learns only that there was one."""
     _log.error("request-failed", code=InternalError.code, reason=type(exc).__name__, exc_info=exc)
-    return InternalError("The request met a fault of this server; it has been logged.")
+    return InternalError("The server failed to handle the request; the failure has been logged.")
 
 
 def refusal(error: Problem, *, to_head: bool = False) -> bytes:
-    """Write the same answer to what is no request, as finished bytes; the connection ends with it."""
+    """Write a problem document as finished bytes, for data that is not a request; the connection ends with it."""
     body = _document(error)
     fields = {
         **_headers(error),

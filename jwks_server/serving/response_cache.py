@@ -1,4 +1,4 @@
-"""What was answered before: the bytes of requests -> the bytes of their replies, for one edition of the catalog."""
+"""The response cache: the bytes of a request -> the bytes of its reply, for one edition of the catalog."""
 
 import re
 import time
@@ -10,17 +10,17 @@ from jwks_server.serving.request_head import is_whole
 from jwks_server.stats import Traffic
 
 _MAX_NORMALIZED = 256
-# Replies, and their bytes with their keys: so much in any case, and so much more for each page that is served.
+# How many replies there may be, and their size with their requests: a base, and more for each page that is served.
 _MAX_ENTRIES, _MAX_BYTES = 1024, 4 * 1024 * 1024
 _PAGE_ENTRIES, _PAGE_BYTES = 4, 8 * 1024
 
-# Within these bounds no limit on heads is reached, so leaving a field out can't hide that one is.
+# Requests within these bounds reach no limit on heads, so leaving out a field can't hide that one was reached.
 _MAX_HEAD_BYTES = 4096
 _MAX_FIELDS = 64
 _PRINTABLE = bytes(range(0x20, 0x7F))
 
-# Fields that no handler reads and that say nothing about the message itself: who asked, through whom, and traces.
-# It is only ever applied to requests of plain printable lines, each ending in CRLF.
+# Fields that no handler reads and that say nothing about the message itself: the client, the proxies, the traces.
+# The expression is only applied to requests of plain printable lines, each ending in CRLF.
 _IGNORED = re.compile(
     rb"""\r\n(?:
         X-(?: Forwarded-[a-z-]+ | Request-ID | Real-IP | Client-IP | Correlation-ID | Original-[a-z-]+
@@ -34,16 +34,16 @@ _DATE = re.compile(rb"\r\nDate: [^\r\n]+\r\n")
 
 
 class CachedResponse:
-    """A finished reply, the value of its Date written anew when the second is another one.
+    """A finished reply, whose Date is kept current to the second.
 
     Args:
-        data: Its bytes, with one Date.
-        answer: What it answers with.
+        data: Its bytes, with one Date field.
+        answer: What is known about it.
 
     Attributes:
-        answer: What it answers with.
+        answer: What is known about it.
         closes: Whether the connection ends with it.
-        hits: How often it was sent and not yet counted.
+        hits: How often it was sent since the hits were last counted.
     """
 
     __slots__ = ("_data", "_second", "answer", "closes", "hits")
@@ -56,7 +56,7 @@ class CachedResponse:
         self._second = -1
 
     def at(self, second: int) -> bytes:
-        """Give the bytes to send in a second since the epoch."""
+        """Return the bytes to send at a time, in whole seconds since the epoch."""
         if second != self._second:
             self._second = second
             self._data = _DATE.sub(b"\r\nDate: %b\r\n" % formatdate(second, usegmt=True).encode("ascii"), self._data, 1)
@@ -64,11 +64,11 @@ class CachedResponse:
 
 
 class ResponseCache:
-    """Replies to requests, for as long as the catalog's edition is the same.
+    """Replies by request, for as long as the catalog's edition stays the same.
 
     Args:
-        catalog: What is served now; once it is another edition all is forgotten.
-        traffic: Counts the answers that were given from here.
+        catalog: Holds the current edition; when that changes, the cache is emptied.
+        traffic: Counts the answers that came from the cache.
     """
 
     def __init__(self, catalog: Catalog, traffic: Traffic) -> None:
@@ -88,35 +88,35 @@ class ResponseCache:
         )
 
     def _normalize(self, request: bytes) -> bytes:
-        """Work out the key of a request, and remember it for a client that sends the same again."""
-        key = normalized(request)
+        """Normalize a request, and store the result for a client that sends the same request again."""
+        found = normalized(request)
         if len(request) <= _MAX_HEAD_BYTES:
             if len(self._normalized) >= _MAX_NORMALIZED:
                 self._normalized.clear()
-            self._normalized[request] = key
-        return key
+            self._normalized[request] = found
+        return found
 
     def learn(self, request: bytes, reply: bytes, answer: Answer) -> None:
-        """Remember a reply that was made from the current edition; any other is none of ours."""
+        """Store a reply if it was made from the current edition."""
         if self._edition is not self._catalog.current:
             self._forget()
         if answer.edition is None or answer.edition is not self._edition:
             return
-        key = self._normalized.get(request) or self._normalize(request)
-        if key in self._replies:  # another connection's, learned meanwhile
+        request = self._normalized.get(request) or self._normalize(request)
+        if request in self._replies:  # another connection has stored it meanwhile
             return
-        size = len(key) + len(reply)
+        size = len(request) + len(reply)
         pages = len(self._edition.pages)
         if (
             len(self._replies) >= _MAX_ENTRIES + pages * _PAGE_ENTRIES
             or self._bytes + size > _MAX_BYTES + pages * _PAGE_BYTES
         ):
             self._forget()
-        self._replies[key] = CachedResponse(reply, answer)
+        self._replies[request] = CachedResponse(reply, answer)
         self._bytes += size
 
     def count(self) -> None:
-        """Add to the traffic what has been answered since this was last done."""
+        """Add the hits since the last call to the traffic."""
         for reply in self._replies.values():
             self._traffic.answers[reply.answer.status, "cache"] += reply.hits
             reply.hits = 0
@@ -129,18 +129,18 @@ class ResponseCache:
 
 
 def normalized(request: bytes) -> bytes:
-    """Leave out of a request's bytes what can't influence the reply; what is odd in any way stays as it is."""
+    """Leave out the fields that can't influence the reply; a request that is unusual in any way stays as it is."""
     if not is_whole(request):
         return request
     lines = request.count(b"\r\n")
     if len(request) > _MAX_HEAD_BYTES or lines > _MAX_FIELDS:
         return request
-    # Besides printable bytes only whole line ends, and no line that goes on with the next one.
+    # Besides printable bytes there are only whole line ends, and no line is continued on the next one.
     if len(request.translate(None, _PRINTABLE)) != 2 * lines or b"\n " in request:
         return request
     return _IGNORED.sub(b"", request)
 
 
 def now() -> int:
-    """Tell the second, as Date does."""
+    """Return the time in whole seconds since the epoch, as Date tells it."""
     return int(time.time())

@@ -25,14 +25,14 @@ async def prepared(
     cache: ResponseCache | None = None,
     log_access: LogAccess | None = None,
 ) -> AsyncIterator[Connections]:
-    """Make ready to answer connections with an application, until the context ends.
+    """Prepare to answer connections with an application, until the context ends.
 
     Args:
-        app: What answers.
+        app: The application.
         limits: What clients may do.
         traffic: Counts what they do.
-        cache: What was answered before; None to answer every request anew.
-        log_access: As the connections'.
+        cache: The response cache; None to pass every request to the application.
+        log_access: As in ``Connections``.
     """
     runner = web.AppRunner(app, shutdown_timeout=0)
     await runner.setup()
@@ -53,14 +53,14 @@ async def opened(
     name: str,
     certificate: Certificate | None = None,
 ) -> AsyncIterator[None]:
-    """Listen at each address until the context ends; then finish what is in progress, within the grace period.
+    """Listen at each address until the context ends; then wait up to ``how.grace`` seconds for answers in progress.
 
     Args:
-        connections: Has the connections.
+        connections: Where the connections are admitted.
         addresses: Where to listen.
-        how: How to.
+        how: How to listen.
         name: The listener's name, for the log.
-        certificate: What is shown over TLS; None for no TLS.
+        certificate: The certificate for TLS; None for no TLS.
 
     Raises:
         ListenError: An address can't be listened on.

@@ -1,4 +1,4 @@
-"""What there is to tell of the program at one moment, as JSON for people and scripts."""
+"""The program's status at one moment, as JSON for people and scripts."""
 
 import time
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ from jwks_server.stats import Reloads
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """The parts of the program that have something to tell.
+    """The parts of the program that status and metrics report on.
 
     Attributes:
         catalog: What is served.
-        reloads: What became of the looks at the directory.
-        connections: The public listener's connections, and what their clients did.
+        reloads: The outcomes of the reloads.
+        connections: The public listener's connections and traffic.
         started: When the program began, in seconds since the epoch.
     """
 
@@ -29,9 +29,9 @@ class Reported:
     started: float = field(default_factory=time.time)
 
     def unready(self) -> str:
-        """Tell why no traffic should come here; empty where it should."""
+        """Tell why the server is not ready for traffic; empty if it is."""
         if self.connections.draining:
-            return "The process is draining: SIGTERM has come."
+            return "The process is draining: it received SIGTERM."
         if not self.catalog.current.entries:
             faults = [f"{one.message} [{one.code}]" for errors in self.reloads.faults.values() for one in errors]
             return " ".join(("No key set has been loaded yet.", *faults))

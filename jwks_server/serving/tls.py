@@ -1,4 +1,4 @@
-"""TLS: a certificate that follows its files, and the handshake that comes before a connection."""
+"""TLS: a certificate that is reloaded when its files change, and the handshake before a connection."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ class Certificate:
         key: The private key's PEM file, not encrypted.
 
     Attributes:
-        context: For the next handshake; connections that are open keep theirs.
+        context: For the next handshakes; open connections keep theirs.
 
     Raises:
         TlsInvalid: The files can't be used.
@@ -43,21 +43,21 @@ class Certificate:
         self.context = self._load()
 
     async def follow(self) -> None:
-        """Look at the files for ever, and take up what is new in them. A bad pair leaves the last good one in place."""
+        """Reload the files when they change; this never returns. A bad pair leaves the last good one in place."""
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._asked.wait(), _POLL_SECONDS)
             self._asked.clear()
             try:
-                # A filesystem that hangs leaves a thread behind, and must not keep us from what comes after it.
+                # A file system that hangs leaves a thread behind; it must not stop later reloads.
                 await asyncio.wait_for(self._reload_if_changed(), _READ_SECONDS)
             except TimeoutError:
-                self._fail(TlsInvalid(f"{self._files[0]} or {self._files[1]} can't be read in time; mend the disk."))
+                self._fail(TlsInvalid(f"{self._files[0]} or {self._files[1]} can't be read in time; check the disk."))
             except TlsInvalid as error:
                 self._fail(error)
 
     def reload_soon(self) -> None:
-        """Look at the files soon."""
+        """Check the files at the next opportunity."""
         self._asked.set()
 
     async def _reload_if_changed(self) -> None:
@@ -75,7 +75,7 @@ class Certificate:
 
     def _fingerprint(self) -> tuple[object, ...]:
         try:
-            status = [os.stat(path) for path in self._files]  # noqa: PTH116 - this side of the house has no pathlib
+            status = [os.stat(path) for path in self._files]  # noqa: PTH116 - the serving side does not import pathlib
         except OSError:
             return ()
         return tuple((one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns) for one in status)
@@ -92,20 +92,20 @@ class Certificate:
             # Without a password OpenSSL would ask the terminal for one.
             context.load_cert_chain(*self._files, password=b"")
         except (OSError, ValueError) as exc:
-            # The number of an error of OpenSSL's is none of the system's.
+            # OpenSSL's error numbers are not the system's.
             why = reason(exc) if isinstance(exc, OSError) and not isinstance(exc, ssl.SSLError) else str(exc)
             raise TlsInvalid(
-                f"{self._files[0]} and {self._files[1]} are no certificate and its key ({why}); mend them."
+                f"{self._files[0]} and {self._files[1]} are not a certificate chain and its key ({why}); replace them."
             ) from exc
         return context
 
 
 class Handshake(asyncio.Protocol):
-    """A connection that is shaking hands; then ``HttpConnection`` has it.
+    """A connection in its TLS handshake; then an ``HttpConnection`` takes its place.
 
     Args:
-        connections: As a connection's.
-        certificate: What this server shows.
+        connections: The listener's connections.
+        certificate: The server's certificate.
     """
 
     unanswered = True
@@ -119,7 +119,7 @@ class Handshake(asyncio.Protocol):
         self._early = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin, unless there is no room."""
+        """Begin, unless the connection was not admitted."""
         self._transport = cast("asyncio.Transport", transport)
         if not self.admitted:
             self._transport.abort()
@@ -127,11 +127,11 @@ class Handshake(asyncio.Protocol):
         self._shaking = asyncio.create_task(self._shake(self._transport), name="handshake")
 
     def data_received(self, data: bytes) -> None:
-        """Keep what comes before TLS is there to read it."""
+        """Keep data that arrives before TLS can read it."""
         self._early += data
 
     def _give_early(self, transport: asyncio.Transport) -> None:
-        """Hand it over; a protocol that isn't connected yet keeps it."""
+        """Pass the early data on; a protocol that is not connected yet buffers it."""
         reader: Any = transport.get_protocol()
         while self._early and reader is not self:
             buffer = memoryview(reader.get_buffer(len(self._early)))[: len(self._early)]
@@ -140,7 +140,7 @@ class Handshake(asyncio.Protocol):
             reader.buffer_updated(len(buffer))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
+        """Take note of the end."""
         del exc
         self._connections.forget(self)
 
@@ -161,7 +161,7 @@ class Handshake(asyncio.Protocol):
             self._connections.forget(self)
             transport.abort()
             return
-        # Cut meanwhile, which not every event loop raises.
+        # The connection was closed meanwhile; not every event loop raises an exception for that.
         if secure is None or secure.is_closing() or transport.is_closing() or not connection.admitted:
             self._connections.forget(self)
             transport.abort()
@@ -177,7 +177,7 @@ class Handshake(asyncio.Protocol):
 
     @property
     def evictable(self) -> bool:
-        """Whether it may be closed for another's sake: at any time."""
+        """Whether it may be closed to make room: always."""
         return True
 
     def close(self) -> None:
@@ -187,11 +187,11 @@ class Handshake(asyncio.Protocol):
             self._transport.abort()
 
     def expire(self) -> None:
-        """Leave the deadline to the handshake itself."""
+        """Do nothing: the handshake keeps its own deadline."""
 
 
 def handshakes(connections: Connections, certificate: Certificate) -> Callable[[], Handshake]:
-    """Make the factory of a listener's handshakes."""
+    """Return the protocol factory for a listener with TLS."""
 
     def begin() -> Handshake:
         handshake = Handshake(connections, certificate)
