@@ -98,7 +98,7 @@ async def serve(settings: Settings) -> None:
             async with opened(
                 admin_connections, how.admin, replace(how, grace=_ADMIN_GRACE_SECONDS, reuse_port=False), name="admin"
             ):
-                # A client that connects before the first load gets a 503; but a directory that hangs must not delay that.
+                # Before the first load every answer would be a 503; but a directory that hangs must not delay clients.
                 if not await _first_of(stop, reloader.started, within=_FIRST_LOAD_SECONDS):
                     async with opened(connections, how.public, how, name="public", certificate=certificate):
                         systemd.ready()

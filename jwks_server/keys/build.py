@@ -10,9 +10,6 @@ from jwks_server.keys.keyset import Key, KeyFile, KeySet, Verdict
 from jwks_server.keys.kinds import Use
 from jwks_server.keys.policy import Policy
 
-# RSA first: one client stops at the first type that it doesn't know.
-_TYPE_ORDER = ("RSA", "EC", "OKP", "AKP")
-
 
 def build(
     files: Iterable[KeyFile],
@@ -159,4 +156,4 @@ def _ends(current: Iterable[Key], pending: Iterable[Key]) -> Iterator[float]:
 
 
 def _ordered(keys: Iterable[Key]) -> tuple[Key, ...]:
-    return tuple(sorted(keys, key=lambda key: (_TYPE_ORDER.index(key.public.kind.kty), key.file, key.kid)))
+    return tuple(sorted(keys, key=lambda key: (key.public.kind.rank, key.file, key.kid)))

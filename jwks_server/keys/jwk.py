@@ -23,16 +23,16 @@ MIN_RSA_EXPONENT = 3
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """All that a key's bytes decide about its JWK, whatever the policy.
+    """What a key's bytes decide about its JWK, independent of the policy.
 
     Attributes:
         kind: Which kind of key it is.
         members: The members that are the key's own, such as ``n`` and ``e``.
-        x5: ``x5c`` and ``x5t#S256`` where the key came with a certificate, else empty.
-        thumbprint: The RFC 7638 SHA-256 thumbprint; two keys are the same key when theirs are equal.
-        spki_sha256: The digest that Kubernetes names service-account keys by.
+        x5: ``x5c`` and ``x5t#S256`` if the key came with a certificate, else empty.
+        thumbprint: The RFC 7638 SHA-256 thumbprint; two keys are the same key if their thumbprints are equal.
+        spki_sha256: The digest that Kubernetes uses as the kid of service-account keys.
         not_after: When the certificate ends, in seconds since the epoch; None where there is none.
-        private: Whether the file held the private half too.
+        private: Whether the file also holds the private half.
     """
 
     kind: Kind
@@ -44,14 +44,7 @@ class PublicKey:
     private: bool = False
 
 
-_CURVES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521", "secp256k1": "secp256k1"}
-# RFC 7638 section 3.2, RFC 8037 section 2, RFC 9964 section 6.
-_THUMBPRINT_MEMBERS = {
-    "RSA": ("e", "kty", "n"),
-    "EC": ("crv", "kty", "x", "y"),
-    "OKP": ("crv", "kty", "x"),
-    "AKP": ("alg", "kty", "pub"),
-}
+_KINDS = {kind.found_as: kind for kind in KINDS.values()}
 
 
 def public_key(found: FoundKey) -> PublicKey:
@@ -59,15 +52,16 @@ def public_key(found: FoundKey) -> PublicKey:
 
     Raises:
         KeyTooSmall: An RSA key under 2048 bits.
-        KeyInconsistent: An RSA key with an exponent that can't be.
-        KindUnsupported: A key that no JWT is made with.
+        KeyInconsistent: An RSA key with an impossible exponent.
+        KindUnsupported: A key of a kind that JWTs don't use.
     """
-    kind, members = _kind_and_members(found.key)
+    kind = _kind(found.key)
+    members = _members(found.key, kind)
     return PublicKey(
         kind=kind,
         members=members,
         x5=_x5_members(found),
-        thumbprint=thumbprint({"kty": kind.kty, "alg": next(iter(kind.sig), ""), **members}),
+        thumbprint=thumbprint(kind, {"kty": kind.kty, "alg": next(iter(kind.sig), ""), **members}),
         spki_sha256=_spki_sha256(found.key),
         not_after=found.chain[0].not_valid_after_utc.timestamp() if found.chain else None,
         private=found.private,
@@ -79,34 +73,32 @@ def b64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
 
 
-def _kind_and_members(key: PublicKeyTypes) -> tuple[Kind, dict[str, str]]:  # noqa: PLR0911 - one a kind
+def _kind(key: PublicKeyTypes) -> Kind:
+    name = key.curve.name if isinstance(key, ec.EllipticCurvePublicKey) else type(key).__name__
+    if kind := _KINDS.get(name):
+        return kind
+    raise KindUnsupported(f"{_describe(key)} can't verify or encrypt JWTs; use RSA, P-256, P-384, P-521 or Ed25519.")
+
+
+def _members(key: PublicKeyTypes, kind: Kind) -> dict[str, str]:
     """RSA integers are minimal, EC coordinates full length (RFC 7518 sections 6.3.1 and 6.2.1.2)."""
     match key:
         case rsa.RSAPublicKey():
-            return KINDS["RSA"], _rsa_members(key)
-        case ec.EllipticCurvePublicKey() if key.curve.name in _CURVES:
-            name = _CURVES[key.curve.name]
+            return _rsa_members(key)
+        case ec.EllipticCurvePublicKey():
             size = (key.curve.key_size + 7) // 8
             point = key.public_numbers()
-            return KINDS[name], {
-                "crv": name,
+            return {
+                "crv": kind.name,
                 "x": b64url(point.x.to_bytes(size, "big")),
                 "y": b64url(point.y.to_bytes(size, "big")),
             }
-        case ed25519.Ed25519PublicKey():
-            return KINDS["Ed25519"], {"crv": "Ed25519", "x": b64url(key.public_bytes_raw())}
-        case x25519.X25519PublicKey():
-            return KINDS["X25519"], {"crv": "X25519", "x": b64url(key.public_bytes_raw())}
-        case ed448.Ed448PublicKey():
-            return KINDS["Ed448"], {"crv": "Ed448", "x": b64url(key.public_bytes_raw())}
-        case mldsa.MLDSA44PublicKey():
-            return KINDS["ML-DSA-44"], {"pub": b64url(key.public_bytes_raw())}
-        case mldsa.MLDSA65PublicKey():
-            return KINDS["ML-DSA-65"], {"pub": b64url(key.public_bytes_raw())}
-        case mldsa.MLDSA87PublicKey():
-            return KINDS["ML-DSA-87"], {"pub": b64url(key.public_bytes_raw())}
+        case ed25519.Ed25519PublicKey() | ed448.Ed448PublicKey() | x25519.X25519PublicKey():
+            return {"crv": kind.name, "x": b64url(key.public_bytes_raw())}
+        case mldsa.MLDSA44PublicKey() | mldsa.MLDSA65PublicKey() | mldsa.MLDSA87PublicKey():
+            return {"pub": b64url(key.public_bytes_raw())}
         case _:
-            raise KindUnsupported(f"{_describe(key)} is of no use to clients; use RSA, P-256, P-384, P-521 or Ed25519.")
+            raise AssertionError("each kind has its members")
 
 
 def _rsa_members(key: rsa.RSAPublicKey) -> dict[str, str]:
@@ -116,7 +108,7 @@ def _rsa_members(key: rsa.RSAPublicKey) -> dict[str, str]:
             f"The RSA key has {key.key_size} bits, and RFC 7518 asks for {MIN_RSA_BITS}; generate a new key."
         )
     if numbers.e < MIN_RSA_EXPONENT or numbers.e % 2 == 0:
-        raise KeyInconsistent(f"{numbers.e} is no exponent of an RSA key; generate a new key.")
+        raise KeyInconsistent(f"{numbers.e} is not a valid exponent of an RSA key; generate a new key.")
     return {"n": _uint(numbers.n), "e": _uint(numbers.e)}
 
 
@@ -133,7 +125,7 @@ def _describe(key: PublicKeyTypes) -> str:
 
 
 def algorithm(kind: Kind, use: Use, rsa_alg: str, ed_alg: str) -> str | None:
-    """Name the usual algorithm of a kind for a use; None where it has none (RFC 7518, RFC 8037, RFC 9864)."""
+    """Name the usual algorithm of a kind for a use; None if it has none (RFC 7518, RFC 8037, RFC 9864)."""
     if use == "enc":
         return next(iter(kind.enc), None)
     if kind.kty == "RSA":
@@ -148,9 +140,9 @@ def digest(data: bytes) -> str:
     return b64url(hashlib.sha256(data).digest())
 
 
-def thumbprint(members: Members) -> str:
+def thumbprint(kind: Kind, members: Members) -> str:
     """Digest a JWK's required members with SHA-256, as base64url (RFC 7638 section 3)."""
-    required = {name: members[name] for name in _THUMBPRINT_MEMBERS[str(members["kty"])]}
+    required = {name: members[name] for name in kind.thumbprint_members}
     canonical = json.dumps(required, sort_keys=True, separators=(",", ":")).encode("utf-8")
     return digest(canonical)
 
@@ -161,15 +153,15 @@ def _spki_sha256(key: PublicKeyTypes) -> str:
 
 
 def filename_kid(name: str) -> str:
-    """Take a kid from a file's name: what is left of it without folder and extension.
+    """Make a kid from a file's name: the name without its folder and extension.
 
     Raises:
-        KidInvalid: The name is not UTF-8 or holds control characters, so it can't be written into JSON as is.
+        KidInvalid: The name is not UTF-8 or holds control characters, so it can't be written into JSON as it is.
     """
     stem = name.rpartition("/")[2]
     stem = stem.rpartition(".")[0] or stem
     if not stem.isprintable():
-        raise KidInvalid("The file's name can't serve as kid; rename the file, or choose --kid thumbprint.")
+        raise KidInvalid("The file's name can't be a kid; rename the file, or choose --kid thumbprint.")
     return stem
 
 

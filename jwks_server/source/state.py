@@ -14,7 +14,7 @@ import structlog
 from jwks_server.errors import JwksError, StateDamaged, StateUnusable
 from jwks_server.keys.jwk import PublicKey, thumbprint
 from jwks_server.keys.keyset import Key, KeySet
-from jwks_server.keys.kinds import KINDS
+from jwks_server.keys.kinds import kind_of
 from jwks_server.keys.policy import Policy
 from jwks_server.published.catalog import ROOT
 from jwks_server.text import reason
@@ -24,7 +24,6 @@ _log = structlog.get_logger(__name__)
 _VERSION = 2  # 1 knew only the directory's own keys
 _COMMON_MEMBERS = ("kty", "kid", "use", "alg")
 _X5_MEMBERS = ("x5c", "x5t#S256")
-_OWN_MEMBERS = {"RSA": {"n", "e"}, "EC": {"crv", "x", "y"}, "OKP": {"crv", "x"}, "AKP": {"pub"}}
 
 
 class StateFile:
@@ -192,15 +191,15 @@ def _issuers(document: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 def _key(entry: dict[str, Any]) -> Key:
     """Read a key back, strictly: a member that is not public by name makes the whole file damaged."""
     jwk = entry["jwk"]
-    own = _OWN_MEMBERS[jwk["kty"]]
-    if not {*_COMMON_MEMBERS, *own} <= jwk.keys() <= {*_COMMON_MEMBERS, *own, *_X5_MEMBERS}:
+    kind = kind_of(jwk)
+    own = kind.members if kind else ()
+    if not kind or not {*_COMMON_MEMBERS, *own} <= jwk.keys() <= {*_COMMON_MEMBERS, *own, *_X5_MEMBERS}:
         raise ValueError("other members than a public key's")
-    kind = KINDS[jwk.get("crv") or (jwk["alg"] if jwk["kty"] == "AKP" else "RSA")]
     public = PublicKey(
         kind=kind,
         members={name: _text(jwk[name]) for name in jwk if name in own},
         x5={name: jwk[name] for name in jwk if name in _X5_MEMBERS},
-        thumbprint=thumbprint({name: jwk[name] for name in ("kty", "alg", *own)}),
+        thumbprint=thumbprint(kind, {name: jwk[name] for name in ("kty", "alg", *own)}),
         spki_sha256=_text(entry["spki_sha256"]),
         not_after=_time(entry["not_after"]),
     )

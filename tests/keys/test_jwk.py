@@ -11,7 +11,7 @@ from support import PUBLISHABLE_KINDS, key, private_pem, public_pem, unb64
 
 from jwks_server import errors
 from jwks_server.keys.jwk import PublicKey, algorithm, b64url, filename_kid, public_key, thumbprint
-from jwks_server.keys.kinds import KINDS
+from jwks_server.keys.kinds import KINDS, kind_of
 from jwks_server.keys.pem import parse
 
 RFC_7638_N = (
@@ -65,7 +65,9 @@ def test_rfc_7517_appendix_a() -> None:
 def test_thumbprint_ignores_other_members() -> None:
     """A thumbprint is made of the required members alone (RFC 7638 section 3.2)."""
     key_members = {"kty": "RSA", "n": RFC_7638_N, "e": "AQAB"}
-    assert thumbprint(key_members) == thumbprint({**key_members, "alg": "RS256", "kid": "2011-04-29"})
+    assert thumbprint(KINDS["RSA"], key_members) == thumbprint(
+        KINDS["RSA"], {**key_members, "alg": "RS256", "kid": "2011-04-29"}
+    )
 
 
 @pytest.mark.parametrize("kind", PUBLISHABLE_KINDS)
@@ -79,6 +81,24 @@ def test_spki_sha256(kind: str) -> None:
     """The SPKI kid is the digest of the DER, as Kubernetes computes it."""
     der = key(kind).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     assert unb64(described(public_pem(key(kind))).spki_sha256) == hashlib.sha256(der).digest()
+
+
+@pytest.mark.parametrize("kind", PUBLISHABLE_KINDS)
+def test_kind_owns_its_members(kind: str) -> None:
+    """A key has exactly its kind's members, in the kind's order; a JWK with them is of that kind again."""
+    found = described(public_pem(key(kind)))
+    assert tuple(found.members) == KINDS[kind].members
+    jwk = {"kty": found.kind.kty, "alg": found.kind.sig[0], **found.members}
+    assert kind_of(jwk) is KINDS[kind]
+    assert set(KINDS[kind].thumbprint_members) <= jwk.keys()
+
+
+@pytest.mark.parametrize(
+    "jwk", [{}, {"kty": "EC"}, {"kty": "OKP", "crv": "P-256"}, {"kty": "AKP", "alg": "RS256"}, {"kty": "oct"}]
+)
+def test_other_jwks_have_no_kind(jwk: dict[str, str]) -> None:
+    """A JWK is of no kind if its type and its curve or algorithm don't belong together."""
+    assert kind_of(jwk) is None
 
 
 @given(
