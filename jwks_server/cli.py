@@ -78,7 +78,7 @@ for _name, _help in {
 @option(
     "--no-response-cache",
     is_flag=True,
-    help="Answer every request anew, to compare: the answers are the same, but slower.",
+    help="Pass every request to the application; the answers are the same, but slower.",
 )
 @option("--log-format", default="console", type=click.Choice(["console", "json"]), help="For people or machines.")
 @option(

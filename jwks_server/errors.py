@@ -7,6 +7,7 @@
     |-- TaskDied                   a background task ended; exit code 1
     |-- TlsInvalid                 the certificate or its key; exit code 1 at start, later the last good pair stays
     |-- StateDamaged, StateUnusable    the state file; serving goes on without what it would remember
+    |-- EditionDamaged             bytes from another process that are not an edition
     |-- OutputUnusable             render's folder, or standard output; exit code 2
     |-- FetchFailed                a URL doesn't give a JWK Set; exit code 2
     |-- WaitTimeout                what was waited for isn't so; exit code 1
@@ -105,6 +106,12 @@ class StateUnusable(JwksError):
 
     code = "state-unusable"
     exit_code = 2
+
+
+class EditionDamaged(JwksError):
+    """Bytes that should be an edition are not what this program writes."""
+
+    code = "edition-damaged"
 
 
 class OutputUnusable(JwksError):

@@ -153,7 +153,7 @@ class Settings:
         listening: Where and how to listen.
         limits: What clients may do.
         loop: The event loop.
-        response_cache: Whether requests that were answered before get finished bytes.
+        response_cache: Whether the response cache is used.
 
     Raises:
         ConfigError: A value is out of its bounds.

@@ -1,4 +1,7 @@
-"""The key registry: the current key set of each issuer, and what is answered. The one mutable object."""
+"""The catalog holds the current edition: what is served, and the key sets that it was made from.
+
+It is the key registry, and the one mutable object of this package.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +21,7 @@ class Entry:
     Attributes:
         keyset: Its keys.
         max_age: How long a cache may keep them, in seconds.
-        pages: The finished replies that were rendered from both, by URL path.
+        pages: The finished replies that were rendered from them, by URL path.
     """
 
     keyset: KeySet
@@ -31,7 +34,8 @@ class Edition:
     """All that is served at one moment.
 
     Attributes:
-        entries: By the issuer's path: ``/`` for the key directory itself, ``/acme`` for its folder ``acme``.
+        entries: By the issuer's path: ``/`` for the key directory itself, ``/acme`` for its folder ``acme``. An edition
+            that another process wrote has none (``encode``).
         pages: Every issuer's pages, by URL path.
         awaited: The paths of issuers that have no set yet.
     """
@@ -42,17 +46,17 @@ class Edition:
 
 
 class Catalog:
-    """What is served now. ``current`` is replaced as a whole, so a reader never sees half a set.
+    """The holder of the current edition. It is replaced as a whole, so a reader never sees half a set.
 
     Attributes:
-        current: Without any entry until the first set is published.
+        current: The current edition; it has no entries until the first set is published.
     """
 
     def __init__(self) -> None:
         self.current: Edition = Edition()
 
     def publish(self, changes: Mapping[str, Entry | None], awaited: frozenset[str] = frozenset()) -> None:
-        """Make complete sets the current ones, all at once.
+        """Replace the current edition by one with these changes.
 
         Args:
             changes: Entries by their issuer's path; None for an issuer that is gone.

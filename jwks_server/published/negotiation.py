@@ -1,8 +1,9 @@
-"""Request header lines -> which version of a reply is asked for (RFC 9110 sections 12.5.3 and 13)."""
+"""Request header lines -> the variant to send, and whether a condition holds (RFC 9110 sections 12.5.3 and 13)."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol, TypeVar
+
+from jwks_server.published.representation import Variant
 
 _CODING = re.compile(
     r"""[ \t]*(?P<coding>[!#$%&'*+.^_`|~0-9a-z-]+)[ \t]*
@@ -14,30 +15,15 @@ _ENTITY_TAG = re.compile(r'[ \t]*(?P<weak>W/)?(?P<tag>"[\x21\x23-\x7e\x80-\U0010
 _UNLISTED_IDENTITY = 1e-6
 
 
-class Variant(Protocol):
-    """A version of a reply in one content coding."""
-
-    @property
-    def coding(self) -> str:
-        """The coding's name in the IANA registry, or ``identity``."""
-
-    @property
-    def body(self) -> bytes:
-        """The encoded bytes."""
-
-
-V = TypeVar("V", bound=Variant)
-
-
-def choose(variants: Sequence[V], accept_encoding: Sequence[str]) -> V | None:
-    """Choose the best acceptable variant; a coding is never used unless it was asked for and saves bytes.
+def choose(variants: Sequence[Variant], accept_encoding: Sequence[str]) -> Variant | None:
+    """Choose the best acceptable variant; a coding is used only if it was asked for and saves bytes.
 
     Args:
-        variants: What there is; the first of them is ``identity``, if there is that.
-        accept_encoding: The header's lines, none where the client sent none.
+        variants: The variants of a page; ``identity`` is the first of them.
+        accept_encoding: The values of the header's lines; empty if the client sent none.
 
     Returns:
-        The variant, or None where the client rules out every one.
+        The variant, or None if the client excludes all of them.
     """
     if not accept_encoding and variants[0].coding == "identity":
         return variants[0]
@@ -50,12 +36,12 @@ def choose(variants: Sequence[V], accept_encoding: Sequence[str]) -> V | None:
 
 
 def none_match(lines: Sequence[str], etag: str) -> bool:
-    """Evaluate If-None-Match with weak comparison; no lines are a condition that holds (section 13.1.2)."""
+    """Evaluate If-None-Match with weak comparison; without lines it holds (section 13.1.2)."""
     return not lines or not _names(lines, etag, weakly=True)
 
 
 def match(lines: Sequence[str], etag: str) -> bool:
-    """Evaluate If-Match with strong comparison; no lines are a condition that holds (section 13.1.1)."""
+    """Evaluate If-Match with strong comparison; without lines it holds (section 13.1.1)."""
     return not lines or _names(lines, etag, weakly=False)
 
 
@@ -69,14 +55,14 @@ def _weights(lines: Iterable[str]) -> Mapping[str, float]:
 
 
 def _rank(variant: Variant, weights: Mapping[str, float]) -> tuple[float, bool, int]:
-    """Rank by weight, then what is asked for by name before what ``*`` merely allows, then by size."""
+    """Rank by weight, then codings that are named before those that only ``*`` allows, then by size."""
     plain = variant.coding == "identity"
     unlisted = weights.get("*", _UNLISTED_IDENTITY if plain else 0)
     return weights.get(variant.coding, unlisted), plain or variant.coding in weights, -len(variant.body)
 
 
 def _names(lines: Sequence[str], etag: str, *, weakly: bool) -> bool:
-    """Tell whether a list of entity tags, or ``*``, names this one; members that are no tags are passed over."""
+    """Tell whether a list of entity tags, or ``*``, contains this tag; members that are not tags are skipped."""
     value = ",".join(lines)
     if value.strip(" \t") == "*":
         return True

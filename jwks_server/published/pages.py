@@ -33,18 +33,18 @@ def pages(
     endpoint: Endpoint,
     before: Mapping[str, Representation] = _NONE,
 ) -> Mapping[str, Representation]:
-    """Finish everything that is served about an issuer.
+    """Render all of an issuer's pages.
 
-    The paths follow the folder's name, whatever URL the issuer has outside: a proxy maps one to the other, as it
-    does for any server. OpenID Connect appends to the issuer's path (Discovery 1.0 section 4), RFC 8414 section 3.1
-    inserts before it: ``/acme/.well-known/openid-configuration``, ``/.well-known/oauth-authorization-server/acme``.
+    The paths are made from the folder's name and not from the issuer's URL: a proxy maps one to the other. OpenID
+    Connect appends to the issuer's path (Discovery 1.0 section 4), RFC 8414 section 3.1 inserts before it:
+    ``/acme/.well-known/openid-configuration``, ``/.well-known/oauth-authorization-server/acme``.
 
     Args:
         issuer: The issuer's path: ``/``, or ``/`` and the folder's name.
         keyset: What it publishes.
         max_age: How long a cache may keep it, in seconds.
         endpoint: Where and how its JWK Set is served.
-        before: The issuer's last pages; a body that is in them isn't encoded anew.
+        before: The issuer's last pages; a body that is in them is not encoded again.
     """
     prefix = "" if issuer == ROOT else issuer
     bodies = {prefix + endpoint.path: (keyset.body, endpoint.media_type)}

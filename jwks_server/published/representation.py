@@ -8,8 +8,8 @@ import brotli
 
 from jwks_server.keys.jwk import digest
 
-# Keys are random, so the best compression would take milliseconds to save some bytes. Beyond this size, which no
-# client reads, the least is enough.
+# Keys are random, so the best compression would take milliseconds to save a few bytes. Above this size, which no
+# client reads, the fastest level is used.
 _CAREFUL_COMPRESSION_BYTES = 256 * 1024
 
 CORS = {"Access-Control-Allow-Origin": "*"}
@@ -23,7 +23,7 @@ class Variant:
     Attributes:
         coding: ``identity``, ``gzip`` or ``br``.
         body: The bytes to send.
-        etag: A strong entity tag: the digest of exactly these bytes, so each coding has its own.
+        etag: A strong entity tag: the digest of exactly these bytes, so each coding has a tag of its own.
         headers: What a 200 carries.
         revalidated: What a 304 carries (RFC 9110 section 15.4.5).
     """
@@ -43,14 +43,14 @@ class Representation:
 
 
 def render(body: bytes, max_age: int, media_type: str, before: Representation | None = None) -> Representation:
-    """Finish the replies that carry a body; the same body gives the same bytes and tags on every replica.
+    """Render a body in every coding; the same body gives the same bytes and tags on every replica.
 
     Args:
         body: What to send.
         max_age: How long a cache may keep it, in seconds.
         media_type: The Content-Type.
-        before: What was served last. Near a scheduled change only the headers are another each second, so a body
-            that is the same isn't encoded anew.
+        before: What was served last. Near a scheduled change only the headers change each second, so a body that
+            is the same is not encoded again.
     """
     shared = {
         "Cache-Control": f"public, max-age={max_age}, stale-if-error=86400",

@@ -1,23 +1,20 @@
-"""Request header lines -> which version of a reply is asked for."""
-
-from typing import NamedTuple
+"""Request header lines -> the variant to send, and whether a condition holds."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jwks_server.published.negotiation import choose, match, none_match
+from jwks_server.published.representation import Variant
 
 
-class Coded(NamedTuple):
-    """A variant of some size."""
-
-    coding: str
-    body: bytes
+def coded(coding: str, size: int) -> Variant:
+    """Make a variant of some size."""
+    return Variant(coding, b"x" * size, "", {}, {})
 
 
-VARIANTS = (Coded("identity", b"x" * 100), Coded("gzip", b"x" * 60), Coded("br", b"x" * 50))
-INCOMPRESSIBLE = (Coded("identity", b"x" * 10), Coded("gzip", b"x" * 30), Coded("br", b"x" * 14))
+VARIANTS = (coded("identity", 100), coded("gzip", 60), coded("br", 50))
+INCOMPRESSIBLE = (coded("identity", 10), coded("gzip", 30), coded("br", 14))
 ETAG = '"abc"'
 
 

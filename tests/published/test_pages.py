@@ -47,12 +47,12 @@ def test_paths(issuer: str, expected: list[str]) -> None:
 
 
 def test_without_an_issuer() -> None:
-    """Then there is the set alone."""
+    """Without an issuer the JWK Set is the only page."""
     assert list(pages("/acme", keyset(None), 300, Endpoint("/keys", "a/b"))) == ["/acme/keys"]
 
 
-def test_what_is_the_same_is_not_encoded_anew() -> None:
-    """Where only max-age is another, the encoded bytes are those from before; where a key is, they are not."""
+def test_same_body_is_not_encoded_again() -> None:
+    """If only max-age changed, the encoded bytes are those from before; if a key changed, they are not."""
     first = pages("/", keyset(), 300, Endpoint("/k", "a/b"))
     second = pages("/", keyset(), 299, Endpoint("/k", "a/b"), first)
     third = pages("/", keyset(number=1), 299, Endpoint("/k", "a/b"), first)

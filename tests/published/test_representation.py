@@ -1,4 +1,4 @@
-"""KeySet -> finished replies."""
+"""A body -> finished replies."""
 
 import base64
 import gzip
@@ -16,7 +16,7 @@ KEYSET = build([read_file("a.pem", public_pem(key("RSA")) + public_pem(key("RSA"
 
 
 def variants() -> dict[str, Variant]:
-    """Render the set anew."""
+    """Render the set."""
     return {one.coding: one for one in render(KEYSET.body, 60, "application/json").variants}
 
 
@@ -37,7 +37,7 @@ def test_etag_is_the_digest_of_the_exact_bytes() -> None:
 
 
 def test_same_set_gives_same_bytes() -> None:
-    """Nothing of the moment gets into a reply: replicas agree."""
+    """A reply does not depend on the time or the process, so replicas agree."""
     assert variants() == variants()
 
 
