@@ -6,6 +6,21 @@ from datetime import UTC, datetime
 
 from jwks_server.keys.keyset import Key, KeySet, Verdict
 
+# Every event of a change; docs/reference/log-events.md tells their levels and fields.
+EVENTS = (
+    "key-pending",
+    "key-published",
+    "key-retiring",
+    "key-removed",
+    "key-revoked",
+    "key-withdrawn",
+    "file-duplicate",
+    "file-refused",
+    "file-kept",
+    "finding",
+    "issuer-withdrawn",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
