@@ -1,5 +1,6 @@
 """An edition -> bytes, and back."""
 
+import json
 from collections.abc import Mapping
 
 import pytest
@@ -8,8 +9,7 @@ from hypothesis import strategies as st
 from support import key, private_pem, public_pem
 
 from jwks_server.errors import EditionDamaged
-from jwks_server.keys.build import build
-from jwks_server.keys.keyset import read_file
+from jwks_server.keys.keyset import Key, KeySet, read_file
 from jwks_server.keys.policy import Policy
 from jwks_server.published.catalog import Catalog, Edition, Entry
 from jwks_server.published.encode import from_bytes, to_bytes
@@ -26,13 +26,21 @@ EDITIONS = st.builds(
 )
 
 
-def published(issuer: str | None = "https://id.example.com") -> Edition:
-    """Publish a set of two keys, one of them from a private key's file."""
-    pem = private_pem(key("RSA")) + private_pem(key("P-256"))
-    keyset = build([read_file("secret-name.pem", pem, None)], Policy(issuer=issuer, kid="thumbprint"))
+def keyset(pem: bytes) -> KeySet:
+    """Make a set of a file's keys."""
+    found = read_file("secret-name.pem", pem, None).keys
+    keys = [
+        Key(one.thumbprint, "RS256", "sig", "secret-name.pem", one, json.dumps(one.members).encode()) for one in found
+    ]
+    return KeySet(tuple(keys), Policy(issuer="https://id.example.com"))
+
+
+def published(pem: bytes | None = None) -> Edition:
+    """Publish the set of a file with two private keys."""
+    keys = keyset(pem or private_pem(key("RSA")) + private_pem(key("P-256")))
     catalog = Catalog()
-    found = pages("/", keyset, 300, Endpoint("/.well-known/jwks.json"))
-    catalog.publish({"/": Entry(keyset, 300, found)}, frozenset({"/acme"}))
+    found = pages("/", keys, 300, Endpoint("/.well-known/jwks.json"))
+    catalog.publish({"/": Entry(keys, 300, found)}, frozenset({"/acme"}))
     return catalog.current
 
 
@@ -111,6 +119,5 @@ def test_any_damage(data: st.DataObject) -> None:
 
 def test_what_is_written_holds_no_private_byte() -> None:
     """The bytes from a private key's file are those from its public half's."""
-    keyset = build([read_file("a.pem", public_pem(key("RSA")) + public_pem(key("P-256")), None)], Policy())
-    public = Edition(pages=pages("/", keyset, 300, Endpoint("/.well-known/jwks.json")), awaited=frozenset({"/acme"}))
-    assert to_bytes(published(issuer=None)) == to_bytes(public)
+    public = published(public_pem(key("RSA")) + public_pem(key("P-256")))
+    assert to_bytes(published()) == to_bytes(public)
