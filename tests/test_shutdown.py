@@ -1,4 +1,4 @@
-"""The end under load: nobody who was let in is left without a whole answer."""
+"""The shutdown under load: each admitted client gets a whole answer."""
 
 import asyncio
 import os
@@ -50,7 +50,7 @@ class Clients:
         return None
 
     async def fresh(self) -> None:
-        """Ask on a new connection each time, until there is no one to connect to."""
+        """Ask on a new connection each time, until connections are refused."""
         while connection := await self._connect():
             reader, writer = connection
             writer.write(_LAST)
@@ -80,7 +80,7 @@ class Clients:
 
 
 @pytest.mark.parametrize("flags", [(), ("--drain", "0.5"), ("--loop", "asyncio"), ("--no-response-cache",)])
-async def test_nobody_is_cut(tmp_path: Path, flags: tuple[str, ...]) -> None:
+async def test_every_client_is_answered(tmp_path: Path, flags: tuple[str, ...]) -> None:
     """Fresh, kept and half-sent requests all get whole answers through three SIGHUPs and a SIGTERM."""
     (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
     async with serving(tmp_path, *flags) as server:

@@ -101,7 +101,7 @@ async def test_query_string_is_ignored(server: Running) -> None:
 
 
 async def test_codings(server: Running) -> None:
-    """Coded bodies decode to the same bytes; unasked there is no coding."""
+    """Coded bodies decode to the same bytes; without Accept-Encoding there is no coding."""
     assert "Content-Encoding" not in (await ask(server)).names
     gzipped = await ask(server, b"GET", TARGET, b"Accept-Encoding: gzip")
     assert gzipped["Content-Encoding"] == "gzip"
@@ -184,7 +184,7 @@ async def test_errors(server: Running, method: bytes, target: bytes, status: int
     "garbage", [b"\x16\x03\x01\x02\x00\x01\x00", b"GET\r\n\r\n", b"GET / HTTP/1.1\r\nBad Field\r\n\r\n"]
 )
 async def test_garbage(server: Running, garbage: bytes) -> None:
-    """What is no HTTP gets a 400 without a banner, or nothing; the log stays free of tracebacks."""
+    """Data that is not HTTP gets a 400 without a banner; the log has no traceback."""
     reply = await raw(server.port, garbage)
     assert reply.startswith((b"HTTP/1.0 400 ", b"HTTP/1.1 400 "))
     assert b"Server:" not in reply
@@ -194,7 +194,7 @@ async def test_garbage(server: Running, garbage: bytes) -> None:
 
 @pytest.mark.parametrize("method", [b"FOO", b"get", b"M-SEARCH-X"])
 async def test_methods_that_the_parser_does_not_know(server: Running, method: bytes) -> None:
-    """A method that nobody ever heard of is 405 like any other."""
+    """An unknown method gets a 405 like any other."""
     reply = await raw(server.port, method + b" " + TARGET + b" HTTP/1.1\r\nHost: a\r\n\r\n")
     assert b" 405 " in reply.partition(b"\r\n")[0]
     assert b"\r\nAllow: GET, HEAD, OPTIONS\r\n" in reply

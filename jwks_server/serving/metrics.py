@@ -60,7 +60,7 @@ class _Metrics(Collector):
         yield _gauge(
             "ready", "Whether a set is loaded and the process isn't draining.", (), {(): not reported.unready()}
         )
-        yield _gauge("draining", "Whether SIGTERM has come.", (), {(): reported.connections.draining})
+        yield _gauge("draining", "Whether the process received SIGTERM.", (), {(): reported.connections.draining})
         yield from _of_keys(keysets)
         yield from _of_reloads(reported.reloads)
         yield from _of_traffic(reported.connections.traffic, len(reported.connections))

@@ -92,7 +92,7 @@ async def test_endless_body(catalog: Keys) -> None:
         writer.write(post)
         assert statuses(await read_reply(reader)) == [404]
         with pytest.raises(ConnectionError):
-            await _send_for_ever(writer, b"1\r\na\r\n" * 1000)
+            await _send_until_cut(writer, b"1\r\na\r\n" * 1000)
         assert not here.traffic.timed_out
 
 
@@ -128,11 +128,11 @@ async def test_reader_that_does_not_read(catalog: Keys) -> None:
             lazy.connect(("127.0.0.1", here.port))
             _, writer = await asyncio.open_connection(sock=lazy, limit=1)
             with pytest.raises(ConnectionError):
-                await _send_for_ever(writer, GET * 100)
+                await _send_until_cut(writer, GET * 100)
         assert here.traffic.timed_out == {"write": 1}
 
 
-async def _send_for_ever(writer: asyncio.StreamWriter, data: bytes) -> None:
+async def _send_until_cut(writer: asyncio.StreamWriter, data: bytes) -> None:
     async with asyncio.timeout(HANG_SECONDS):
         while True:
             writer.write(data)
@@ -198,7 +198,7 @@ async def test_refused_fields(catalog: Keys, reason: str, fields: bytes, status:
     ],
 )
 async def test_refused_lines(catalog: Keys, reason: str, line: bytes, status: int) -> None:
-    """The same for request lines, and for what is none."""
+    """The same for request lines, and for data that is not one."""
     async with site(catalog) as here:
         assert statuses(await here.say(request(line=line))) == [status]
         assert here.traffic.bad_requests == {reason: 1}
@@ -238,7 +238,7 @@ async def test_half_closed_clients(catalog: Keys, cached: bool) -> None:
 
 @pytest.mark.parametrize("field", [b"Upgrade: h2c", b"Upgrade: websocket"])
 async def test_upgrade(catalog: Keys, field: bytes) -> None:
-    """Who asks for another protocol is answered in this one, and the connection ends."""
+    """A client that asks for another protocol is answered in this one, and the connection ends."""
     async with site(catalog) as here:
         reply = await here.say(request(b"Connection: Upgrade", field) + b"\x00\x01")
         assert statuses(reply) == [200]
@@ -308,7 +308,7 @@ async def test_draining(catalog: Keys) -> None:
 
 
 async def test_line_ends_alone_move_no_deadline(catalog: Keys) -> None:
-    """A client that sends empty lines for ever is closed like a silent one."""
+    """A client that sends only empty lines is closed like a silent one."""
     async with site(catalog, head_timeout=0.2, idle_timeout=0.2) as here:
         for first in (b"", GET):
             reader, writer = await here.connect()
@@ -351,7 +351,7 @@ async def test_refused_head_has_no_body(catalog: Keys, refused: bytes) -> None:
 
 
 async def test_burst_at_the_ceiling(catalog: Keys) -> None:
-    """In a burst the newest stay: whoever comes last is served."""
+    """In a burst the newest stay: the last client is served."""
     async with site(catalog, max_connections=5) as here:
         silent = [socket.create_connection(("127.0.0.1", here.port)) for _ in range(30)]
         assert statuses(await here.say(LAST)) == [200]
@@ -390,7 +390,7 @@ async def test_a_timeout_is_counted_once(catalog: Keys) -> None:
 
 
 async def test_what_follows_a_known_request_is_not_swallowed(catalog: Keys) -> None:
-    """A field that would not count within a request is no request behind one."""
+    """A field that is ignored within a request is not ignored after one."""
     async with site(catalog) as here:
         for _ in range(2):
             reply = await here.say(GET + b"Via: x\r\n", half_close=True)
@@ -404,7 +404,7 @@ async def test_what_follows_a_known_request_is_not_swallowed(catalog: Keys) -> N
 
 
 async def test_clients_that_vanish_amid_a_head(catalog: Keys) -> None:
-    """Connections that are reset as their deadline comes cost the others nothing."""
+    """Connections that are reset at their deadline do not disturb the others."""
     async with site(catalog, head_timeout=0.1) as here:
         for _ in range(3):
             crowd = [socket.create_connection(("127.0.0.1", here.port)) for _ in range(200)]

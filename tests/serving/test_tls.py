@@ -126,7 +126,7 @@ async def test_rotation_under_load(tmp_path: Path) -> None:
     async with secured(tmp_path) as (server, files), asyncio.timeout(HANG_SECONDS):
         done = asyncio.Event()
 
-        async def ask_anew() -> None:
+        async def reconnect() -> None:
             while not done.is_set():
                 await shown(server)
 
@@ -139,8 +139,8 @@ async def test_rotation_under_load(tmp_path: Path) -> None:
 
         async with asyncio.TaskGroup() as tasks:
             for _ in range(3):
-                tasks.create_task(ask_anew())
                 tasks.create_task(ask_again())
+                tasks.create_task(reconnect())
             for number in (1, 2):
                 new = install(files, number)
                 await server.log("tls-reloaded")
@@ -164,7 +164,7 @@ async def test_bad_pair_leaves_the_last_good_one(tmp_path: Path) -> None:
 
 
 async def test_slow_handshakes(tmp_path: Path) -> None:
-    """A handshake has a deadline, and what is no TLS is cut; both are counted, none is logged with a traceback."""
+    """A handshake has a deadline, and data that is not TLS ends it; both are counted, and neither logs a traceback."""
     async with secured(tmp_path, "--handshake-timeout", "0.2") as (server, _), asyncio.timeout(HANG_SECONDS):
         for sent in (b"", b"\x16\x03\x01", GET):
             reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
