@@ -24,7 +24,7 @@ lint: $(VENV)/dev workflows ## Check style and format with ruff, and the workflo
 	$(BIN)/ruff format --check
 
 workflows: $(VENV)/dev ## Check .github/workflows with actionlint.
-	if test -x $(BIN)/actionlint; then $(BIN)/actionlint .github/workflows/*.yml; \
+	@if test -x $(BIN)/actionlint; then $(BIN)/actionlint .github/workflows/*.yml; \
 	else echo "actionlint is not available here; the workflows are not checked"; fi
 
 fmt: $(VENV)/dev ## Format the code, and fix what ruff can fix by itself.
