@@ -138,7 +138,7 @@ def test_wrong_values_are_refused(values: Object, named: str) -> None:
 @pytest.mark.parametrize("side", ["ingress", "gateway"])
 def test_tls_ends_once(side: str) -> None:
     """TLS in the pods and TLS before them don't go together, and the chart says so."""
-    with pytest.raises(helm.HelmError, match="enable one side only"):
+    with pytest.raises(helm.HelmError, match="enable only one of the two"):
         charted({"certManager": {"enabled": True}, side: {"enabled": True}})
 
 
