@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from jwks_server.errors import JwksError
+from jwks_server.keys.evaluation import Evaluation
 
 ServedBy = Literal["cache", "application"]
 Deadline = Literal["head", "idle", "body", "write", "handshake"]
@@ -56,6 +57,7 @@ class Reloads:
         last: The time, the trigger and the outcome of the last one that wasn't a mere rescan without a finding.
         last_success: When the directory was last read without a fault.
         faults: What is wrong now, by issuer.
+        issuers: What was decided about each issuer, by its path.
         watch: How the directory is followed: ``events``, or ``rescan`` where there are none.
     """
 
@@ -65,6 +67,7 @@ class Reloads:
     last: tuple[float, str, str] | None = None
     last_success: float | None = None
     faults: Mapping[str, tuple[JwksError, ...]] = field(default_factory=dict)
+    issuers: Mapping[str, Evaluation] = field(default_factory=dict)
     watch: str = "events"
 
     def add(  # noqa: PLR0913 - what there is to tell of a reload

@@ -10,7 +10,6 @@ from pathlib import Path, PurePosixPath
 
 import click
 
-from jwks_server import offline
 from jwks_server.commands import output
 from jwks_server.commands.layout import (
     HEADERS,
@@ -27,6 +26,7 @@ from jwks_server.commands.layout import (
 from jwks_server.errors import ConfigError, OutputUnusable
 from jwks_server.options.settings import Settings
 from jwks_server.options.shared import directory_argument, json_option, key_options
+from jwks_server.source.issuers import published
 
 _EPILOG = """Each page is written as it is, and as .gz and .br where they are smaller; manifest.json names every file
 with its headers, _headers says them as Netlify and Cloudflare Pages read them. Each file is replaced in one rename,
@@ -44,7 +44,7 @@ was changed. 2: DIR can't be read, DIR2 can't be written, or the command is call
 @json_option
 def command(*, settings: Settings, out: Path, as_json: bool) -> None:
     """Write exactly the bytes that serve would send for DIR into files."""
-    found = offline.published(settings)
+    found = published(settings)
     _keep_apart(settings.directory, out)
     output.faults(found.faults)
     last = _last(out)

@@ -19,8 +19,8 @@ from support import (
 )
 
 from jwks_server import errors
-from jwks_server.keys.build import build
-from jwks_server.keys.changes import file_changes, key_changes
+from jwks_server.keys.changes import changes
+from jwks_server.keys.evaluation import Evaluation
 from jwks_server.keys.keyset import KeyFile, KeySet, read_file
 from jwks_server.keys.policy import Policy
 
