@@ -269,19 +269,25 @@ def sign(
 
 
 def evaluated(
-    files: Iterable[KeyFile], policy: Policy, previous: Evaluation | KeySet | None = None, now: float = 0, **times: float
+    files: Iterable[KeyFile],
+    policy: Policy,
+    previous: Evaluation | KeySet | None = None,
+    now: float = 0,
 ) -> Evaluation:
     """Evaluate files that are there as a whole; the policy is given as it is, as if ``jwks.toml`` were empty."""
     before = previous if isinstance(previous, Evaluation) else Evaluation(previous, serves=previous is not None)
-    before = replace(before, policy_text=PolicyText(policy, text=b""))
+    before = replace(before, policy_text=PolicyText(policy, text=b""), build_at=now)
     seen = Observation({file.name: file for file in files}, None, whole=True)
-    return evaluate(seen, before, now, Rules(policy, **times), place="keys", alone=True)
+    return evaluate(seen, before, now, Rules(policy), place="keys", alone=True)
 
 
 def build(
-    files: Iterable[KeyFile], policy: Policy, previous: Evaluation | KeySet | None = None, now: float = 0, **times: float
+    files: Iterable[KeyFile],
+    policy: Policy,
+    previous: Evaluation | KeySet | None = None,
+    now: float = 0,
 ) -> KeySet:
     """As ``evaluated``; give the key set."""
-    keyset = evaluated(files, policy, previous, now, **times).keyset
+    keyset = evaluated(files, policy, previous, now).keyset
     assert keyset is not None
     return keyset

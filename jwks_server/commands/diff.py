@@ -11,14 +11,14 @@ from jwks_server.commands import output
 from jwks_server.errors import ConfigError
 from jwks_server.options.settings import Settings
 from jwks_server.options.shared import directory_argument, json_option, key_options
-from jwks_server.source.issuers import Published, published, set_path
 from jwks_server.published.representation import Representation
 from jwks_server.remote import client
+from jwks_server.source.issuers import Published, published, set_path
 
 _EPILOG = """A URL without a path stands for all that is served there. Retiring keys are known from --state only.
 
-Exit code 0: no difference. 1: a difference, or an issuer with a fault, which is not compared. 2: DIR or URL can't be read,
-or the command is called wrongly."""
+Exit code 0: no difference. 1: a difference, or an issuer with a fault, which is not compared. 2: DIR or URL can't be
+read, or the command is called wrongly."""
 _SHOWN = 40
 
 Difference = Mapping[str, Any]

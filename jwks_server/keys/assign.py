@@ -91,7 +91,7 @@ def _refusal(file: KeyFile, policy: Policy) -> KeyFileError | None:
             )
         if not kind.sig and said.use == "sig":
             return KindUnsupported(
-                f'No JWT is signed with {kind.name}; for encryption, write use = "enc" in jwks.toml; otherwise remove the file.'
+                f'No JWT is signed with {kind.name}; write use = "enc" in jwks.toml, or remove the file.'
             )
         alg = _alg(kind, said, policy)
         if alg is None or alg not in (kind.enc if said.use == "enc" else kind.sig):

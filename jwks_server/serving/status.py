@@ -62,6 +62,7 @@ def status(state: State) -> dict[str, Any]:
         "issuers": {
             issuer: _issuer(evaluation, state.catalog.current.entries.get(issuer))
             for issuer, evaluation in reloads.issuers.items()
+            if evaluation.decided_at is not None
         },
     }
 

@@ -12,9 +12,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from edge import answering
-from support import HANG_SECONDS, SCRIPT, key, private_pem, public_pem, run, serving, sign, thumbprint
+from support import HANG_SECONDS, SCRIPT, build, key, private_pem, public_pem, run, serving, sign, thumbprint
 
-from jwks_server.keys.build import build
 from jwks_server.keys.keyset import read_file
 from jwks_server.keys.policy import Policy
 
