@@ -1,7 +1,7 @@
 """All issuers of a key directory. ``serve`` and every command evaluate a directory through this one class."""
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from jwks_server.errors import JwksError
@@ -116,12 +116,11 @@ class Evaluated:
     fault: JwksError | None
 
 
-def evaluated(settings: Settings, clock: Callable[[], float] = time.time) -> Mapping[str, Evaluated]:
+def evaluated(settings: Settings) -> Mapping[str, Evaluated]:
     """Read the key directory once, and evaluate it as ``serve`` does when it starts.
 
     Args:
         settings: Those of ``serve``.
-        clock: Seconds since the epoch.
 
     Returns:
         The issuers by their path, in order.
@@ -133,7 +132,7 @@ def evaluated(settings: Settings, clock: Callable[[], float] = time.time) -> Map
         StateUnusable: The state file can't be read.
     """
     directory = directory_of(settings)
-    seen, now = directory.read(), clock()
+    seen, now = directory.read(), time.time()
     before = StateFile(settings.state).load(set_aside=False) if settings.state else {}
     endpoint = Endpoint(settings.path, settings.media_type)
     issuers = Issuers(directory, rules_of(settings), endpoint, Remembered(None, before))
