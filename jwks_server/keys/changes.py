@@ -38,20 +38,20 @@ class _Standing:
 
 
 def changes(previous: Evaluation, current: Evaluation) -> Iterator[Change]:
-    """Tell what became of files and keys since the last evaluation: first the files, then the keys."""
+    """Tell what became of files and keys since the last evaluation: files, keys that left, other keys."""
     known = {change for verdict in previous.verdicts for change in _of_file(verdict)}
     for verdict in current.verdicts:
         yield from (Change(event, dict(fields)) for event, fields in _of_file(verdict) if (event, fields) not in known)
     before, after = _standings(previous), _standings(current)
+    for identity, standing in before.items():
+        # A pending key was in no set, so that it can't leave one; revoked and removed keys have left.
+        if identity not in after and standing.stage in {"published", "retiring"}:
+            yield Change("key-withdrawn", _fields(identity[0], standing.verdict, standing.key, "withdrawn"))
     for identity, standing in after.items():
         last = before.get(identity)
         if last is None or not standing.same_as(last):
             key = standing.key or (last.key if last else None)
             yield Change(f"key-{standing.stage}", _fields(identity[0], standing.verdict, key, standing.stage))
-    for identity, standing in before.items():
-        # A pending key was in no set, so that it can't leave one; revoked and removed keys have left.
-        if identity not in after and standing.stage in {"published", "retiring"}:
-            yield Change("key-withdrawn", _fields(identity[0], standing.verdict, standing.key, "withdrawn"))
     if current.gone and previous.serves:
         yield Change("issuer-withdrawn", {})
 
