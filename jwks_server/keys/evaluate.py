@@ -40,7 +40,7 @@ def evaluate(  # noqa: PLR0913 - all that decides about an issuer
         now: In seconds since the epoch.
         rules: What the operator decided at the start.
         place: The folder's path, for messages.
-        alone: Whether this is an issuer whatever its folder holds, since there is no other.
+        alone: Whether this is the only issuer; it then stays one even if its folder holds nothing.
     """
     current = replace(previous, withdrawn=(), look_at=math.inf)  # a grace period shows only in an observation
     if isinstance(seen, SourceError):

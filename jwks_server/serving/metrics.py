@@ -27,7 +27,7 @@ def expose(state: State, accept: str) -> tuple[bytes, str]:
 
     Args:
         state: What there is to tell.
-        accept: The Accept field of who asks.
+        accept: The request's Accept field.
 
     Returns:
         The text, and its Content-Type: Prometheus's own or OpenMetrics, as is asked for.

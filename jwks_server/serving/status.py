@@ -1,4 +1,4 @@
-"""What there is to tell of the program at one moment, as JSON for people and scripts."""
+"""The program at one moment, as JSON for people and scripts."""
 
 import time
 from dataclasses import asdict, dataclass, field
@@ -16,11 +16,11 @@ from jwks_server.stats import Reloads
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The parts of the program that have something to tell.
+    """The parts of the program that ``/status`` and ``/metrics`` describe.
 
     Attributes:
         catalog: What is served.
-        reloads: What became of the looks at the directory.
+        reloads: What became of the reloads, and what was decided about each issuer.
         connections: The public listener's connections, and what their clients did.
         started: When the program began, in seconds since the epoch.
     """
@@ -31,7 +31,7 @@ class State:
     started: float = field(default_factory=time.time)
 
     def unready(self) -> str:
-        """Tell why no traffic should come here; empty where it should."""
+        """Return why no traffic should come here; the empty string if it should."""
         if self.connections.draining:
             return "The process is draining: SIGTERM has come."
         if not self.catalog.current.entries:

@@ -63,7 +63,7 @@ class Issuer:
             seen: What the folder holds, or what is wrong with it; None if it was not observed.
             now: In seconds since the epoch.
             served: What is published now.
-            alone: Whether it is an issuer whatever its folder holds, since there is no other.
+            alone: Whether this is the only issuer; it then stays one even if its folder holds nothing.
         """
         before = self.evaluation
         after = evaluate(seen, before, now, self._rules, place=str(self.folder), alone=alone)

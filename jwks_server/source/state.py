@@ -31,7 +31,7 @@ class StateFile:
     """The file named by ``--state``.
 
     Args:
-        path: Where it is; its directory must be writable.
+        path: The file; its directory must be writable.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,7 +40,7 @@ class StateFile:
         self._texts: Mapping[str, tuple[KeySet, str]] = {}
 
     def load(self, *, set_aside: bool = True) -> dict[str, KeySet]:
-        """Read the last published keys by their issuer's path; nothing where there is no file.
+        """Read the last published keys by their issuer's path; nothing if there is no file.
 
         Args:
             set_aside: Whether to rename a damaged file to ``*.damaged``; a command that only reads leaves it.
@@ -103,7 +103,7 @@ class StateFile:
         return keyset, f"{json.dumps(path)}: {json.dumps(entries, indent=1)}"
 
     def _unusable(self, what: str, exc: OSError) -> StateUnusable:
-        return StateUnusable(f"{self._path} can't be {what}: {reason(exc)}; mend its directory's mode, or its disk.")
+        return StateUnusable(f"{self._path} can't be {what}: {reason(exc)}; fix its directory's mode, or its disk.")
 
 
 class Remembered:
