@@ -31,6 +31,8 @@ def evaluate(  # noqa: PLR0913 - all that decides about an issuer
 ) -> Evaluation:
     """Decide what an issuer publishes, and what becomes of each of its files and keys.
 
+    It returns the last evaluation itself if nothing has changed.
+
     ``serve`` calls it for each change and whenever ``due`` has come; the commands call it once, with
     ``Evaluation(keyset)`` of the state file as the previous evaluation.
 
@@ -42,6 +44,8 @@ def evaluate(  # noqa: PLR0913 - all that decides about an issuer
         place: The folder's path, for messages.
         alone: Whether this is the only issuer; it then stays one even if its folder holds nothing.
     """
+    if isinstance(seen, Observation) and _nothing_new(seen, previous, now):
+        return previous
     current = replace(previous, withdrawn=(), look_at=math.inf)  # a grace period shows only in an observation
     if isinstance(seen, SourceError):
         current = replace(current, wrong=seen)
@@ -53,6 +57,18 @@ def evaluate(  # noqa: PLR0913 - all that decides about an issuer
     if current.files is not None and policy is not None and (now >= current.build_at or _differ(previous, current)):
         current = _decided(current, policy, now, rules)
     return replace(current, faults=_faults(current, place))
+
+
+def _nothing_new(seen: Observation, previous: Evaluation, now: float) -> bool:
+    """Tell whether an observation can change nothing: most are so, and with many issuers their cost counts."""
+    return (
+        bool(seen.files)
+        and now < previous.build_at
+        and previous.look_at == math.inf
+        and previous.wrong is None
+        and previous.files == seen.files
+        and previous.policy_text.text == (seen.policy or b"")
+    )
 
 
 def _observed(seen: Observation, previous: Evaluation, now: float, rules: Rules) -> Evaluation:

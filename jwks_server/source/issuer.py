@@ -67,6 +67,8 @@ class Issuer:
         """
         before = self.evaluation
         after = evaluate(seen, before, now, self._rules, place=str(self.folder), alone=alone)
+        if after is before:
+            return News()
         self.evaluation = after
         decided = after.keyset is not before.keyset or (after.decided_at, after.verdicts) != (
             before.decided_at,

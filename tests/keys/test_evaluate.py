@@ -156,8 +156,7 @@ def test_nothing_new_is_not_decided_again() -> None:
     """Without a change, and before its time, an evaluation gives the same objects."""
     first = after(Evaluation(), 100, seen(A, B))
     second = after(first, 110, seen(A, B))
-    assert second.keyset is first.keyset
-    assert second.verdicts is first.verdicts
+    assert second is first
     assert (second.decided_at, second.due) == (100, 100 + LINT_SECONDS)
     third = after(second, 100 + LINT_SECONDS, None)
     assert third.decided_at == 100 + LINT_SECONDS
