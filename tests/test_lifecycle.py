@@ -70,7 +70,7 @@ async def test_publish_at_and_remove_at(tmp_path: Path) -> None:
             assert lifetime is not None
             assert datetime.now(UTC) + timedelta(seconds=int(lifetime[1])) < change + timedelta(seconds=1)
             tags.append(re.findall(rb"ETag: (\S+)", head))
-            await server.log("key-published" if change is start else "key-withdrawn")
+            await server.log("key-published" if change is start else "key-removed")
             assert datetime.now(UTC) >= change
         assert sorted(await kids(server)) == sorted([KIDS[0], KIDS[1]])
         assert tags[0] != tags[1]
@@ -101,12 +101,12 @@ async def test_revoked_down_to_an_empty_set(tmp_path: Path) -> None:
     put(tmp_path, 0, 1)
     async with serving(tmp_path, "--retain", "3600") as server:
         policy(tmp_path, f'revoked = ["{KIDS[0]}"]')
-        await server.log("key-withdrawn", kid=KIDS[0])
+        await server.log("key-revoked", kid=KIDS[0])
         assert await kids(server) == [KIDS[1]]
         policy(tmp_path, f'revoked = ["{KIDS[0]}", "{KIDS[1]}"]')
-        await server.log("key-withdrawn", kid=KIDS[1])
+        await server.log("key-revoked", kid=KIDS[1])
         assert await kids(server) == []
-        await server.log("warning", code="empty-set")
+        await server.log("finding", code="empty-set")
 
 
 async def test_wrong_policy_keeps_the_last_good_one(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ async def _rotate(keys: Path, chance: random.Random) -> None:
         await asyncio.sleep(0.005)
 
 
-async def test_warnings_are_logged_once(tmp_path: Path) -> None:
+async def test_findings_are_logged_once(tmp_path: Path) -> None:
     """What will likely hurt someone is said once for each change."""
     put(tmp_path, 0)
     async with serving(tmp_path, "--rescan", "0.02") as server:
@@ -239,7 +239,7 @@ async def test_warnings_are_logged_once(tmp_path: Path) -> None:
         await server.log("key-published", kid=KIDS[1])
         (tmp_path / "rsa.pem").write_bytes(public_pem(key("RSA")))
         await server.log("key-published", alg="RS256")
-    assert [(one["code"], one["subject"]) for one in server.logs if one["event"] == "warning"] == [("no-rsa", "set")]
+    assert [(one["code"], one["subject"]) for one in server.logs if one["event"] == "finding"] == [("no-rsa", "set")]
 
 
 async def test_stalled_log_never_stalls_the_server(tmp_path: Path) -> None:

@@ -9,9 +9,8 @@ from pathlib import Path
 import brotli
 import pytest
 import pytest_asyncio
-from support import Running, key, public_pem, raw, serving
+from support import Running, build, key, public_pem, raw, serving
 
-from jwks_server.keys.build import build
 from jwks_server.keys.keyset import read_file
 from jwks_server.keys.policy import Policy
 

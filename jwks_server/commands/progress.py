@@ -7,7 +7,7 @@ from typing import Self
 
 import click
 
-from jwks_server.keys.changes import utc
+from jwks_server.keys.instants import utc
 from jwks_server.remote.gate import SILENT, Gate, Replica
 from jwks_server.text import printable
 

@@ -10,7 +10,6 @@ from pathlib import Path, PurePosixPath
 
 import click
 
-from jwks_server import offline
 from jwks_server.commands import output
 from jwks_server.commands.layout import (
     HEADERS,
@@ -27,13 +26,14 @@ from jwks_server.commands.layout import (
 from jwks_server.errors import ConfigError, OutputUnusable
 from jwks_server.options.settings import Settings
 from jwks_server.options.shared import directory_argument, json_option, key_options
+from jwks_server.source.issuers import published
 
 _EPILOG = """Each page is written as it is, and as .gz and .br where they are smaller; manifest.json names every file
 with its headers, _headers says them as Netlify and Cloudflare Pages read them. Each file is replaced in one rename,
 manifest.json last; files that the last manifest names and this one doesn't are removed, and what no manifest names is
-never replaced. The files of an issuer that is at fault stay as they are.
+never replaced. The files of an issuer with a fault stay as they are.
 
-Exit code 0: written. 1: an issuer is at fault, and the others were written; or there is nothing to publish, and nothing
+Exit code 0: written. 1: an issuer has a fault, and the others were written; or there is nothing to publish, and nothing
 was changed. 2: DIR can't be read, DIR2 can't be written, or the command is called wrongly."""
 
 
@@ -44,7 +44,7 @@ was changed. 2: DIR can't be read, DIR2 can't be written, or the command is call
 @json_option
 def command(*, settings: Settings, out: Path, as_json: bool) -> None:
     """Write exactly the bytes that serve would send for DIR into files."""
-    found = offline.published(settings)
+    found = published(settings)
     _keep_apart(settings.directory, out)
     output.faults(found.faults)
     last = _last(out)
@@ -56,7 +56,7 @@ def command(*, settings: Settings, out: Path, as_json: bool) -> None:
             check_names(files)
             _update(out, files, last)
         except OSError as exc:
-            raise OutputUnusable(f"{exc.filename or out} can't be written: {exc.strerror}; mend the folder.") from exc
+            raise OutputUnusable(f"{exc.filename or out} can't be written: {exc.strerror}; fix the folder.") from exc
     if as_json:
         faults = {issuer: output.described(fault) for issuer, fault in found.faults.items()}
         output.document({**manifest(files), "faults": faults})
@@ -67,20 +67,20 @@ def command(*, settings: Settings, out: Path, as_json: bool) -> None:
 
 
 def _keep_apart(directory: Path, out: Path) -> None:
-    """Refuse a folder that is to be published and in which private keys may be."""
+    """Refuse an output folder that may hold private keys."""
     for here in _places(directory):
         for there in _places(out):
             if here == there or here in there.parents or there in here.parents:
                 raise ConfigError(
-                    f"--out {out} and {directory} hold one another, or links in them do, so keys would be published; "
-                    "keep them apart."
+                    f"--out {out} and {directory} contain one another, or links in them do, so keys would be "
+                    "published; keep them apart."
                 )
 
 
 def _places(folder: Path) -> set[Path]:
     """List where a folder is, and where the links in it and in its folders lead."""
     inside = (path for pattern in ("*", "*/*") for path in folder.glob(pattern))
-    links = (path for path in inside if os.path.islink(path))  # noqa: PTH114 - what can't be looked at is none
+    links = (path for path in inside if os.path.islink(path))  # noqa: PTH114 - a path that can't be read is not a link
     return {Path(os.path.realpath(path)) for path in (folder, *links)}
 
 
@@ -90,7 +90,7 @@ def _last(out: Path) -> Manifest:
     except (FileNotFoundError, NotADirectoryError):
         return Manifest()
     except OSError as exc:
-        raise OutputUnusable(f"{out / MANIFEST} can't be read: {exc.strerror}; mend the folder.") from exc
+        raise OutputUnusable(f"{out / MANIFEST} can't be read: {exc.strerror}; fix the folder.") from exc
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
         raise OutputUnusable(
             f"{out / MANIFEST} is not what render writes; remove it, or choose another --out."
@@ -98,7 +98,7 @@ def _last(out: Path) -> Manifest:
 
 
 def _update(out: Path, files: Sequence[File], last: Manifest) -> None:
-    """Bring the folder to the files; what would be in the way is found before anything is changed."""
+    """Bring the folder to the files; obstacles are found before anything is changed."""
     names = {HEADERS, MANIFEST, *(file.name for file in files)}
     outdated = last.names - names
     for name in sorted(names):
@@ -131,7 +131,7 @@ def _folders(name: str) -> set[str]:
 
 
 def _check_place(out: Path, name: str, ours: Collection[str], outdated: Collection[str]) -> None:
-    """Make sure that a file can be put in its place, and that nothing is lost by it.
+    """Make sure that a file can be put in its place without a loss.
 
     Raises:
         OutputUnusable: Something else is there.
@@ -148,7 +148,7 @@ def _check_place(out: Path, name: str, ours: Collection[str], outdated: Collecti
         if _mode(out / folder) and not (out / folder).is_dir() and folder not in outdated:
             strange = folder
     if strange is not None:
-        raise OutputUnusable(f"{out / strange} is not of the last render's making; remove it, or choose another --out.")
+        raise OutputUnusable(f"{out / strange} was not written by the last render; remove it, or choose another --out.")
 
 
 def _mode(path: Path) -> int:
@@ -174,7 +174,7 @@ def _remove(out: Path, name: str) -> None:
 def _write(out: Path, contents: Mapping[str, bytes]) -> None:
     """Replace files, each in one rename, once all of them are on the disk.
 
-    One that is as it should be keeps its times, and so what caches know of it.
+    A file that is already right keeps its times, so that caches stay valid.
     """
     drafts: dict[Path, Path] = {}
     try:

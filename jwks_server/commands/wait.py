@@ -10,7 +10,7 @@ import click
 from jwks_server.commands import output
 from jwks_server.commands.progress import Progress
 from jwks_server.errors import ConfigError, WaitTimeout
-from jwks_server.keys.changes import utc
+from jwks_server.keys.instants import utc
 from jwks_server.options.declare import YEAR_SECONDS, finite
 from jwks_server.options.shared import json_option, propagation_option
 from jwks_server.remote import client

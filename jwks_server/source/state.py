@@ -30,7 +30,7 @@ class StateFile:
     """The file named by ``--state``.
 
     Args:
-        path: Where it is; its directory must be writable.
+        path: The file; its directory must be writable.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,10 +39,10 @@ class StateFile:
         self._texts: Mapping[str, tuple[KeySet, str]] = {}
 
     def load(self, *, set_aside: bool = True) -> dict[str, KeySet]:
-        """Read the last published keys by their issuer's path; nothing where there is no file.
+        """Read the last published keys by their issuer's path; nothing if there is no file.
 
         Args:
-            set_aside: Whether to rename a damaged file to ``*.damaged``; who only looks leaves it.
+            set_aside: Whether to rename a damaged file to ``*.damaged``; a command that only reads leaves it.
 
         Raises:
             StateDamaged: The contents are not what ``save`` writes.
@@ -102,28 +102,29 @@ class StateFile:
         return keyset, f"{json.dumps(path)}: {json.dumps(entries, indent=1)}"
 
     def _unusable(self, what: str, exc: OSError) -> StateUnusable:
-        return StateUnusable(f"{self._path} can't be {what}: {reason(exc)}; mend its directory's mode, or its disk.")
+        return StateUnusable(f"{self._path} can't be {what}: {reason(exc)}; fix its directory's mode, or its disk.")
 
 
 class Remembered:
-    """What an issuer published before a restart, until it is asked for; and what the next restart must know.
+    """What each issuer published before a restart, until it is taken; and what the next restart must know.
 
     Args:
-        file: Where it stands; None to remember nothing.
+        file: Where to read and write it; None to remember nothing.
+        before: What was read already, by the issuer's path; None to read the file when it is needed.
     """
 
-    def __init__(self, file: StateFile | None) -> None:
+    def __init__(self, file: StateFile | None, before: Mapping[str, KeySet] | None = None) -> None:
         self._file = file
-        self._before: dict[str, KeySet] | None = None
+        self._before: dict[str, KeySet] | None = None if before is None else dict(before)
         self._now: Mapping[str, KeySet] | None = None
 
-    def knows(self, issuer: str) -> bool:
-        """Tell whether keys of an issuer are remembered."""
-        return bool(self._all().get(issuer))
+    def peek(self, issuer: str) -> KeySet | None:
+        """Return what is remembered of an issuer."""
+        return self._all().get(issuer)
 
-    def take(self, issuer: str) -> KeySet | None:
-        """Give what is remembered of an issuer, once."""
-        return self._all().pop(issuer, None)
+    def take(self, issuer: str) -> None:
+        """Forget what is remembered of an issuer, since it has it now."""
+        self._all().pop(issuer, None)
 
     def _all(self) -> dict[str, KeySet]:
         if self._before is None:
@@ -131,7 +132,7 @@ class Remembered:
         return self._before
 
     def drop(self) -> None:
-        """Forget what has not been asked for."""
+        """Forget what no issuer has taken."""
         self._before = {}
 
     def put(self, keysets: Mapping[str, KeySet]) -> None:
@@ -139,7 +140,7 @@ class Remembered:
         self._now = keysets
 
     def save(self) -> Mapping[str, JwksError]:
-        """Write down what was not written yet; tell what is wrong with that, by its code."""
+        """Write what was not written yet; return what is wrong with that, by its code."""
         if self._file is None or self._now is None:
             return {}
         try:

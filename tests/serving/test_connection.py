@@ -13,10 +13,9 @@ import pytest
 import pytest_asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import HANG_SECONDS, Running, key, public_pem, serving
+from support import HANG_SECONDS, Running, build, key, public_pem, serving
 from writers import replace
 
-from jwks_server.keys.build import build
 from jwks_server.keys.keyset import read_file
 from jwks_server.keys.policy import Policy
 from jwks_server.published.representation import render
