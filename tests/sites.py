@@ -65,7 +65,7 @@ async def site(catalog: Catalog, *, fast: bool = True, **limits: Any) -> AsyncIt
         port = probe.getsockname()[1]
     traffic = Traffic()
     memory = ResponseCache(catalog, traffic) if fast else None
-    how = Listening(public=(Address("127.0.0.1", port),), grace=1.0)
+    how = Listening(public=(Address("127.0.0.1", port),), shutdown_timeout=1.0)
     async with prepared(
         application(catalog, PATH), Limits(**{"max_connections": 1000, **limits}), traffic, memory=memory
     ) as connections:

@@ -9,17 +9,17 @@ import click
 
 from jwks_server import offline
 from jwks_server.commands import output
+from jwks_server.commands.arguments import Command, directory_argument, json_option, key_options
 from jwks_server.keys.changes import utc
 from jwks_server.keys.keyset import Key, KeySet, Verdict
 from jwks_server.keys.policy import Policy
 from jwks_server.options.settings import Settings
-from jwks_server.options.shared import directory_argument, json_option, key_options
 
 _EPILOG = """Exit code 0: every file is accepted. 1: a file is refused, jwks.toml is wrong, or there is no key.
 2: the directory can't be read, or the command is called wrongly. Warnings change nothing about it."""
 
 
-@click.command(name="check", epilog=_EPILOG)
+@click.command(name="check", cls=Command, epilog=_EPILOG)
 @directory_argument
 @key_options
 @json_option

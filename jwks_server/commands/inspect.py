@@ -8,17 +8,17 @@ import click
 
 from jwks_server import offline
 from jwks_server.commands import output
+from jwks_server.commands.arguments import Command, json_option, key_options
 from jwks_server.errors import KeyFileError
 from jwks_server.keys.changes import utc
 from jwks_server.keys.keyset import Key
 from jwks_server.options.settings import Settings
-from jwks_server.options.shared import json_option, key_options
 
 _EPILOG = """Exit code 0: the file is accepted. 1: it is refused, or jwks.toml is wrong. 2: called wrongly."""
 _SHOWN = 64
 
 
-@click.command(name="inspect", epilog=_EPILOG)
+@click.command(name="inspect", cls=Command, epilog=_EPILOG)
 @click.argument("file", type=click.Path(path_type=Path))
 @key_options
 @json_option

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from jwks_server.atomic import draft
 from jwks_server.errors import OutputUnusable
 from jwks_server.keys.metadata import OAUTH
 from jwks_server.published.catalog import Entry
@@ -66,10 +67,8 @@ def layout(entries: Mapping[str, Entry]) -> Iterator[File]:
                     yield File(issuer, path, name + _SUFFIXES[one.coding], one.coding, one.headers, one.body)
 
 
-def draft(name: str) -> str:
-    """Name the file that is written first and renamed then."""
-    path = PurePosixPath(name)
-    return str(path.with_name(f".{path.name}.draft"))
+def _draft(name: str) -> str:
+    return str(draft(PurePosixPath(name)))
 
 
 def check_names(files: Iterable[File]) -> None:
@@ -79,14 +78,14 @@ def check_names(files: Iterable[File]) -> None:
         OutputUnusable: One is.
     """
     holders = {HEADERS: "render's own list of headers", MANIFEST: "render's own manifest"}
-    holders |= {draft(name): holder for name, holder in holders.items()}
+    holders |= {_draft(name): holder for name, holder in holders.items()}
     files = tuple(files)
     for file in files:
-        for name in (file.name, draft(file.name)):
+        for name in (file.name, _draft(file.name)):
             if name in holders:
                 raise _collision(name, holders[name], file)
             holders[name] = f"{file.url_path} ({file.coding})"
-        if max(map(len, PurePosixPath(draft(file.name)).parts)) > _NAME_BYTES:
+        if max(map(len, PurePosixPath(_draft(file.name)).parts)) > _NAME_BYTES:
             raise OutputUnusable(f"The file {file.name} would have too long a name; rename the folder.")
     for file in files:
         for folder in map(str, PurePosixPath(file.name).parents):

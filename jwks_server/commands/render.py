@@ -10,15 +10,15 @@ from pathlib import Path, PurePosixPath
 
 import click
 
-from jwks_server import offline
+from jwks_server import atomic, offline
 from jwks_server.commands import output
+from jwks_server.commands.arguments import Command, directory_argument, json_option, key_options
 from jwks_server.commands.layout import (
     HEADERS,
     MANIFEST,
     File,
     Manifest,
     check_names,
-    draft,
     headers,
     layout,
     manifest,
@@ -26,7 +26,6 @@ from jwks_server.commands.layout import (
 )
 from jwks_server.errors import ConfigError, OutputUnusable
 from jwks_server.options.settings import Settings
-from jwks_server.options.shared import directory_argument, json_option, key_options
 
 _EPILOG = """Each page is written as it is, and as .gz and .br where they are smaller; manifest.json names every file
 with its headers, _headers says them as Netlify and Cloudflare Pages read them. Each file is replaced in one rename,
@@ -37,7 +36,7 @@ Exit code 0: written. 1: an issuer is at fault, and the others were written; or 
 was changed. 2: DIR can't be read, DIR2 can't be written, or the command is called wrongly."""
 
 
-@click.command(name="render", epilog=_EPILOG)
+@click.command(name="render", cls=Command, epilog=_EPILOG)
 @directory_argument
 @click.option("--out", required=True, metavar="DIR2", type=click.Path(path_type=Path), help="Write into this folder.")
 @key_options
@@ -172,32 +171,14 @@ def _remove(out: Path, name: str) -> None:
 
 
 def _write(out: Path, contents: Mapping[str, bytes]) -> None:
-    """Replace files, each in one rename, once all of them are on the disk.
-
-    One that is as it should be keeps its times, and so what caches know of it.
-    """
-    drafts: dict[Path, Path] = {}
-    try:
-        for name, data in contents.items():
-            path = out / name
-            if path.is_file() and not path.is_symlink() and path.read_bytes() == data:
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            drafts[path] = out / draft(name)
-            _write_new(drafts[path], data)
-        for path, written in drafts.items():
-            if stat.S_ISDIR(_mode(path)):
-                path.rmdir()
-            written.replace(path)
-    finally:
-        for written in drafts.values():
-            with suppress(OSError):
-                written.unlink(missing_ok=True)
+    """Replace the files whose contents changed; the others keep their times, which caches may go by."""
+    changed = {out / name: data for name, data in contents.items() if not _holds(out / name, data)}
+    for path in changed:
+        atomic.make_folder(path.parent)
+        if stat.S_ISDIR(_mode(path)):  # an empty folder, or it would have been refused
+            path.rmdir()
+    atomic.write_all(changed)
 
 
-def _write_new(path: Path, data: bytes) -> None:
-    path.unlink(missing_ok=True)  # what a run that was cut off left
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+def _holds(path: Path, data: bytes) -> bool:
+    return path.is_file() and not path.is_symlink() and path.read_bytes() == data

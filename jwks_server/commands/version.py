@@ -7,10 +7,10 @@ import click
 
 from jwks_server import __version__
 from jwks_server.commands import output
-from jwks_server.options.shared import json_option
+from jwks_server.commands.arguments import Command, json_option
 
 
-@click.command(name="version")
+@click.command(name="version", cls=Command)
 @json_option
 def command(*, as_json: bool) -> None:
     """Print this program's version, Python's, and those of the libraries that matter most."""

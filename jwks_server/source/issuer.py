@@ -146,7 +146,7 @@ class Issuer:
 
     def _take(self, scan: Scan, now: float) -> bool:
         """Settle what a scan saw; tell whether there is something new to build from."""
-        waits = {"bad_for": self._timing.settle, "gone_for": 0.0 if scan.whole else _GONE_SECONDS}
+        waits = {"bad_for": self._timing.grace_period, "gone_for": 0.0 if scan.whole else _GONE_SECONDS}
         settled = settle(scan.files, self._held, now, **waits)
         before = self._files, self._decided.current
         wrong = self._decided.update(scan.policy, now, **waits)

@@ -4,13 +4,13 @@ The file holds public data only: the JWKs as they are published, and times in se
 """
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from jwks_server import atomic
 from jwks_server.errors import JwksError, StateDamaged, StateUnusable
 from jwks_server.keys.jwk import PublicKey, thumbprint
 from jwks_server.keys.keyset import Key, KeySet
@@ -82,14 +82,8 @@ class StateFile:
         data = f'{{"version": {_VERSION}, "issuers": {{\n{issuers}\n}}}}\n'.encode()
         if data == self._written:
             return
-        draft = self._path.with_name(f".{self._path.name}.draft")
         try:
-            with draft.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self._path)
-            _sync_directory(self._path.parent)
+            atomic.write(self._path, data)
         except OSError as exc:
             raise self._unusable("written", exc) from exc
         self._written = data
@@ -156,14 +150,6 @@ class Remembered:
         except (StateDamaged, StateUnusable) as error:
             _log.warning("state-lost", code=error.code, reason=error.message)
             return {}
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _entry(key: Key) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import structlog
 from watchfiles import Change, awatch
-from watchfiles._rust_notify import WatchfilesRustInternalError
 
 from jwks_server.published.catalog import ROOT
 from jwks_server.source.triggers import EVERYWHERE, Trigger
@@ -24,7 +23,7 @@ _LINKS_FOLLOWED = 40
 
 # A place vanished before the watch opened; the kernel's limits on watches; a name that is not UTF-8 ends the
 # watch for good, and comes out of watchfiles' task group.
-_WATCH_ERRORS = (OSError, RuntimeError, UnicodeError, WatchfilesRustInternalError, ExceptionGroup)
+_WATCH_ERRORS = (OSError, RuntimeError, UnicodeError, ExceptionGroup)
 
 _NO_WATCH_LEFT = (
     "The kernel has no watch left for every folder, so only the rescan looks; raise fs.inotify.max_user_watches."
