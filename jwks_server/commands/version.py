@@ -1,4 +1,4 @@
-"""version: this program's version, and of what it stands on."""
+"""version: the versions of this program and of what it runs on."""
 
 import platform
 from importlib import metadata
@@ -13,7 +13,7 @@ from jwks_server.commands.arguments import Command, json_option
 @click.command(name="version", cls=Command)
 @json_option
 def command(*, as_json: bool) -> None:
-    """Print this program's version, Python's, and those of the libraries that matter most."""
+    """Print the versions of this program, of Python and of the most important libraries."""
     libraries = {name: metadata.version(name) for name in ("aiohttp", "cryptography", "joserfc")}
     versions = {"jwks-server": __version__, "python": platform.python_version(), **libraries}
     if as_json:

@@ -131,7 +131,8 @@ class Command(click.Command):
         """Write one section for each heading; click's own ``--help`` belongs to the command."""
         sections: dict[Group, list[tuple[str, str]]] = {group: [] for group in Group}
         for parameter in self.get_params(ctx):
-            if record := parameter.get_help_record(ctx):
+            record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
+            if record:
                 sections[getattr(parameter, "group", Group.COMMAND)].append(record)
         for group, records in sections.items():
             if records:

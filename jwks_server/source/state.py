@@ -1,4 +1,4 @@
-"""What must outlive a restart: when each key was first published, and the keys that are retiring.
+"""The state file: when each key was first published, and the keys that are retiring. It survives a restart.
 
 The file holds public data only: the JWKs as they are published, and times in seconds since the epoch.
 """
@@ -21,7 +21,7 @@ from jwks_server.text import reason
 
 _log = structlog.get_logger(__name__)
 
-_VERSION = 2  # 1 knew only the directory's own keys
+_VERSION = 2  # version 1 held only the keys of the directory itself
 _COMMON_MEMBERS = ("kty", "kid", "use", "alg")
 _X5_MEMBERS = ("x5c", "x5t#S256")
 _OWN_MEMBERS = {"RSA": {"n", "e"}, "EC": {"crv", "x", "y"}, "OKP": {"crv", "x"}, "AKP": {"pub"}}
@@ -31,7 +31,7 @@ class StateFile:
     """The file named by ``--state``.
 
     Args:
-        path: Where it is; its directory must be writable.
+        path: The file; its directory must be writable.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,10 +40,10 @@ class StateFile:
         self._texts: Mapping[str, tuple[KeySet, str]] = {}
 
     def load(self, *, set_aside: bool = True) -> dict[str, KeySet]:
-        """Read the last published keys by their issuer's path; nothing where there is no file.
+        """Read the last published keys by their issuer's path; an empty mapping if there is no file.
 
         Args:
-            set_aside: Whether to rename a damaged file to ``*.damaged``; who only looks leaves it.
+            set_aside: Whether to rename a damaged file to ``*.damaged``; commands that only read leave it.
 
         Raises:
             StateDamaged: The contents are not what ``save`` writes.
@@ -66,10 +66,12 @@ class StateFile:
                 self._path.replace(aside)
             except OSError as failed:
                 raise self._unusable("set aside", failed) from failed
-            raise StateDamaged(f"{self._path} is damaged and was renamed to {aside.name}; its times are lost.") from exc
+            raise StateDamaged(
+                f"{self._path} is damaged and was renamed to {aside.name}; the times of first publication start again."
+            ) from exc
 
     def save(self, keysets: Mapping[str, KeySet]) -> None:
-        """Write the published and retiring keys, so that a crash leaves either the old file or the new one.
+        """Write the published and retiring keys; after a crash the file is either the old or the new one.
 
         Args:
             keysets: By their issuer's path.
@@ -89,7 +91,7 @@ class StateFile:
         self._written = data
 
     def _text(self, path: str, keyset: KeySet) -> tuple[KeySet, str]:
-        """Write out an issuer's keys, unless that was done for the very same set."""
+        """Serialize an issuer's keys, unless the last call did so for the same set."""
         last = self._texts.get(path)
         if last and last[0] is keyset:
             return last
@@ -97,14 +99,14 @@ class StateFile:
         return keyset, f"{json.dumps(path)}: {json.dumps(entries, indent=1)}"
 
     def _unusable(self, what: str, exc: OSError) -> StateUnusable:
-        return StateUnusable(f"{self._path} can't be {what}: {reason(exc)}; mend its directory's mode, or its disk.")
+        return StateUnusable(f"{self._path} can't be {what}: {reason(exc)}; check its directory's mode and its disk.")
 
 
 class Remembered:
-    """What an issuer published before a restart, until it is asked for; and what the next restart must know.
+    """What each issuer published before a restart, until it is taken, and what to write for the next restart.
 
     Args:
-        file: Where it stands; None to remember nothing.
+        file: The state file; None to remember nothing.
     """
 
     def __init__(self, file: StateFile | None) -> None:
@@ -117,7 +119,7 @@ class Remembered:
         return bool(self._all().get(issuer))
 
     def take(self, issuer: str) -> KeySet | None:
-        """Give what is remembered of an issuer, once."""
+        """Return what is remembered of an issuer, and forget it."""
         return self._all().pop(issuer, None)
 
     def _all(self) -> dict[str, KeySet]:
@@ -126,15 +128,15 @@ class Remembered:
         return self._before
 
     def drop(self) -> None:
-        """Forget what has not been asked for."""
+        """Forget what has not been taken."""
         self._before = {}
 
     def put(self, keysets: Mapping[str, KeySet]) -> None:
-        """Take in what the next restart must know, by the issuer's path."""
+        """Set the keys to write for the next restart, by the issuer's path."""
         self._now = keysets
 
     def save(self) -> Mapping[str, JwksError]:
-        """Write down what was not written yet; tell what is wrong with that, by its code."""
+        """Write the keys that were put since the last call; return the error by its code if that fails."""
         if self._file is None or self._now is None:
             return {}
         try:
@@ -176,7 +178,7 @@ def _issuers(document: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _key(entry: dict[str, Any]) -> Key:
-    """Read a key back, strictly: a member that is not public by name makes the whole file damaged."""
+    """Read a key strictly: with a member that is not public by name, the whole file is damaged."""
     jwk = entry["jwk"]
     own = _OWN_MEMBERS[jwk["kty"]]
     if not {*_COMMON_MEMBERS, *own} <= jwk.keys() <= {*_COMMON_MEMBERS, *own, *_X5_MEMBERS}:

@@ -13,7 +13,7 @@ WITH, WITHOUT, DOWN = (
 
 
 def test_opens_with_the_last_replica() -> None:
-    """It is shut while one is without the key, and opens at the round in which the last has it."""
+    """It is shut while one doesn't serve the key, and opens at the round in which the last has it."""
     gate = Gate()
     assert gate.opens_at is None
     gate.note_round({A: WITH, B: WITHOUT}, 10)
