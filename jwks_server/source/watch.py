@@ -21,11 +21,14 @@ _STEP_MS = 2
 _DEBOUNCE_MS = 20
 _LINKS_FOLLOWED = 40
 
-# A place vanished before the watch opened; the kernel has no watch left; watchfiles' own error, which is a RuntimeError;
-# or a name is not UTF-8, which ends the watch and comes out of watchfiles' task group.
+# A place vanished before the watch opened; the kernel has no watch left; watchfiles' own error is a RuntimeError; or a
+# name is not UTF-8, which ends the watch and comes out of watchfiles' task group.
 _WATCH_ERRORS = (OSError, RuntimeError, UnicodeError, ExceptionGroup)
 
-_NO_WATCH_LEFT = "The kernel has too few watches for all folders, so only the rescan finds changes; raise fs.inotify.max_user_watches."
+_NO_WATCH_LEFT = (
+    "The kernel has too few watches for all folders, so only the rescan finds changes; "
+    "raise fs.inotify.max_user_watches."
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -56,7 +59,7 @@ class _Places:
     folders: Mapping[str, _Place]
 
     def issuer(self, path: str, wants: Callable[[str], bool]) -> str | None:
-        """Tell which issuer an event is about; EVERYWHERE if it is about the path to the directory; None if about none."""
+        """Tell which issuer an event is about: EVERYWHERE for the path to the directory, None if about no issuer."""
         if path in self.steps:
             return EVERYWHERE
         folder, name = os.path.split(path)

@@ -17,7 +17,8 @@ def invoke(*arguments: str, option: Option = SECONDS, **environment: str) -> Res
     @click.command(cls=Command)
     @with_options(option)
     def command(**given: object) -> None:
-        click.echo(*given.values())
+        (value,) = given.values()
+        click.echo(str(value))
 
     return CliRunner().invoke(command, arguments, env=environment)
 
