@@ -109,9 +109,10 @@ class Option:
         if self.type is None:
             attributes["is_flag"] = True
         else:
-            default = str(self.default or "").split() if self.repeatable else self.default
             metavar = None if self.choices else self.metavar
-            attributes |= {"type": self.type, "multiple": self.repeatable, "metavar": metavar, "default": default}
+            attributes |= {"type": self.type, "multiple": self.repeatable, "metavar": metavar}
+            if self.default is not None:  # click takes None for a value, and a required option for given
+                attributes["default"] = str(self.default).split() if self.repeatable else self.default
         names = (self.flag, self.parameter) if self.parameter else (self.flag,)
         return click.option(*names, cls=Parameter, group=self.group, **attributes)(command)
 
