@@ -65,7 +65,7 @@ async def site(catalog: Catalog, *, cached: bool = True, **limits: Any) -> Async
         port = probe.getsockname()[1]
     traffic = Traffic()
     cache = ResponseCache(catalog, traffic) if cached else None
-    how = Listening(public=(Address("127.0.0.1", port),), grace=1.0)
+    how = Listening(public=(Address("127.0.0.1", port),), shutdown_timeout=1.0)
     async with prepared(
         application(catalog, PATH), Limits(**{"max_connections": 1000, **limits}), traffic, cache=cache
     ) as connections:

@@ -128,7 +128,7 @@ async def test_drain(tmp_path: Path) -> None:
 async def test_grace_is_kept(tmp_path: Path) -> None:
     """A client that never finishes its request doesn't keep the process from ending."""
     (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
-    async with serving(tmp_path, "--grace", "0.5") as server:
+    async with serving(tmp_path, "--shutdown-timeout", "0.5") as server:
         with socket.create_connection(("127.0.0.1", server.port)) as client:
             client.sendall(GET[:20])
             await ready(server)

@@ -226,7 +226,7 @@ async def test_kubectl_cp(keys: Path) -> None:
 async def test_slow_write_in_place(keys: Path) -> None:
     """A file that is emptied, half written and completed later keeps its last good key meanwhile."""
     path = keys / "1.pem"
-    async with judged(keys, "--settle", "3600") as judge:
+    async with judged(keys, "--grace-period", "3600") as judge:
         for number in (2, 3):
             with path.open("wb") as file:
                 await judge.more()
@@ -240,7 +240,7 @@ async def test_slow_write_in_place(keys: Path) -> None:
 
 async def test_file_that_stays_bad(keys: Path) -> None:
     """A file that turned bad for good is withdrawn with its code after the grace period."""
-    async with serving(keys, "--settle", "0.2") as server, polling(server) as judge:
+    async with serving(keys, "--grace-period", "0.2") as server, polling(server) as judge:
         (keys / "1.pem").write_bytes(b"nonsense")
         refused = await server.log("file-refused", file="1.pem")
         assert refused["code"] == "pem-missing"

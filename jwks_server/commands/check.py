@@ -8,18 +8,18 @@ from typing import Any
 import click
 
 from jwks_server.commands import output
+from jwks_server.commands.arguments import Command, directory_argument, json_option, key_options
 from jwks_server.keys.evaluation import Evaluation
 from jwks_server.keys.keyset import Key
 from jwks_server.keys.verdict import document
 from jwks_server.options.settings import Settings
-from jwks_server.options.shared import directory_argument, json_option, key_options
 from jwks_server.source.issuers import Evaluated, evaluated
 
 _EPILOG = """Exit code 0: every file is accepted. 1: a file is refused, jwks.toml is wrong, or a set has no key.
 2: the directory can't be read, or the command is called wrongly. Findings do not change the exit code."""
 
 
-@click.command(name="check", epilog=_EPILOG)
+@click.command(name="check", cls=Command, epilog=_EPILOG)
 @directory_argument
 @key_options
 @json_option

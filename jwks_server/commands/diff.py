@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from jwks_server.commands import output
+from jwks_server.commands.arguments import Command, directory_argument, json_option, key_options
 from jwks_server.errors import ConfigError
 from jwks_server.options.settings import Settings
-from jwks_server.options.shared import directory_argument, json_option, key_options
 from jwks_server.published.representation import Representation
 from jwks_server.remote import client
 from jwks_server.source.issuers import Published, published, set_path
@@ -24,7 +24,7 @@ _SHOWN = 40
 Difference = Mapping[str, Any]
 
 
-@click.command(name="diff", epilog=_EPILOG)
+@click.command(name="diff", cls=Command, epilog=_EPILOG)
 @directory_argument
 @click.argument("url", metavar="URL")
 @key_options

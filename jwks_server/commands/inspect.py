@@ -8,13 +8,13 @@ from typing import Any
 import click
 
 from jwks_server.commands import output
+from jwks_server.commands.arguments import Command, json_option, key_options
 from jwks_server.errors import KeyFileError
 from jwks_server.keys.evaluate import evaluate
 from jwks_server.keys.evaluation import Evaluation
 from jwks_server.keys.instants import utc
 from jwks_server.keys.keyset import Key
 from jwks_server.options.settings import Settings
-from jwks_server.options.shared import json_option, key_options
 from jwks_server.source.files import observe_file
 from jwks_server.source.issuers import rules_of
 
@@ -22,7 +22,7 @@ _EPILOG = """Exit code 0: the file is accepted. 1: it is refused, or jwks.toml i
 _SHOWN = 64
 
 
-@click.command(name="inspect", epilog=_EPILOG)
+@click.command(name="inspect", cls=Command, epilog=_EPILOG)
 @click.argument("file", type=click.Path(path_type=Path))
 @key_options
 @json_option

@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from jwks_server.commands import output
+from jwks_server.commands.arguments import Command, json_option, key_options
 from jwks_server.commands.judged import Found, accepted, judge, refused
 from jwks_server.errors import ConfigError, KeyNotVisible, KidUnknown, TokenRefused
 from jwks_server.options.settings import Settings
-from jwks_server.options.shared import json_option, key_options
 from jwks_server.remote import client
 from jwks_server.remote.tokens import Token, parse, verifying_key
 from jwks_server.source.issuers import evaluated
@@ -27,7 +27,7 @@ Exit code 0: each source has the key that verifies. 1: a source has not, or publ
 the token is malformed, a source can't be read, or the command is called wrongly."""
 
 
-@click.command(name="verify", epilog=_EPILOG)
+@click.command(name="verify", cls=Command, epilog=_EPILOG)
 @click.argument("token", metavar="TOKEN")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 @key_options

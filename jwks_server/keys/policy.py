@@ -13,7 +13,7 @@ from jwks_server.keys import metadata
 from jwks_server.keys.kinds import ED_ALGS, ENC_ALGS, OPTIONAL_KINDS, RSA_ALGS, SIG_ALGS, KidScheme, Use
 from jwks_server.keys.table import FILE_NAME, Member, Table
 
-_YEAR_SECONDS = 366 * 86400
+MAX_SECONDS = 366 * 86400  # the longest time that can be set, here and by a flag
 _LAST_INSTANT = 253370764800  # the year 9999, in seconds since the epoch; a later one can't be written in RFC 3339
 # The parser's time and memory grow with the square of a dotted key's parts.
 _MAX_PARTS = 32
@@ -130,7 +130,7 @@ def _boolean(value: object) -> bool:
 
 
 def _seconds(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _YEAR_SECONDS:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SECONDS:
         raise ValueError
     return value
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from jwks_server.errors import DirectoryMissing, DirectoryUnreadable, IssuerNameInvalid, SourceError
 from jwks_server.keys.observation import Observation
 from jwks_server.keys.table import FILE_NAME
-from jwks_server.options.settings import read_passphrase
 from jwks_server.published.catalog import ROOT
 from jwks_server.source.folder import Folder
+from jwks_server.source.passphrase import read_passphrase
 from jwks_server.source.volume import DATA_LINK, Open, folders, steadily
 from jwks_server.text import reason
 

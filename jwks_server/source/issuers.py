@@ -181,4 +181,4 @@ def directory_of(settings: Settings) -> Directory:
 
 def rules_of(settings: Settings) -> Rules:
     """Take what an evaluation needs out of the settings."""
-    return Rules(settings.policy, settings.timing.settle, settings.timing.propagation)
+    return Rules(settings.policy, settings.timing.grace_period, settings.timing.propagation)

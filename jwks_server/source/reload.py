@@ -68,7 +68,7 @@ class Reloader:
         self._directory = directory
         self._catalog = catalog
         self._timing = timing
-        rules = Rules(defaults, timing.settle, timing.propagation)
+        rules = Rules(defaults, timing.grace_period, timing.propagation)
         self._issuers = Issuers(directory, rules, endpoint, Remembered(state))
         self._reloads = reloads or Reloads()
         self._done = done

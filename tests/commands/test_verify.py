@@ -235,7 +235,7 @@ async def test_without_a_kid_at_an_empty_set() -> None:
     text = f"{encoded({'alg': 'ES256'}).partition('.')[0]}.e30.c2ln"
     async with answering(b'{"keys":[]}') as url:
         found = await asyncio.to_thread(verified, text, url)
-    assert (found[0], found[1]["code"], found[1]["reason"]) == (1, "kid-unknown", "There is no key at all.")
+    assert (found[0], found[1]["code"], found[1]["reason"]) == (1, "kid-unknown", "There are no keys.")
 
 
 @pytest.mark.parametrize("redirection", ["<&-", "0>/dev/null"])

@@ -1,6 +1,5 @@
-"""The settings' bounds."""
+"""The settings and the values that they refuse."""
 
-import resource
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 from jwks_server.address import Address
 from jwks_server.errors import ConfigError
 from jwks_server.keys.policy import Policy
-from jwks_server.options.settings import Limits, Listening, Settings, Timing, room_for_connections
+from jwks_server.options.settings import Limits, Listening, Settings, Timing
 
 GOOD: dict[str, Any] = {
     "directory": Path("keys"),
@@ -19,7 +18,6 @@ GOOD: dict[str, Any] = {
     "media_type": "application/json",
     "patterns": ("*.pem",),
     "passphrase_file": None,
-    "passphrase": None,
     "policy": Policy(),
     "timing": Timing(),
     "state": None,
@@ -46,7 +44,7 @@ GOOD: dict[str, Any] = {
     ],
 )
 def test_out_of_bounds(name: str, value: object) -> None:
-    """A value that can't work is refused when the settings are made."""
+    """A value that can't be used is refused, by its flag."""
     with pytest.raises(ConfigError, match=f"--{name.removesuffix('s').replace('_', '-')}"):
         Settings(**{**GOOD, name: value})
 
@@ -57,15 +55,6 @@ def test_certificate_without_its_key() -> None:
         Listening(public=(), tls_cert=Path("a"))
     with pytest.raises(ConfigError, match="go together"):
         Listening(public=(), tls_key=Path("a"))
-
-
-def test_room_for_connections() -> None:
-    """There are as many connections as descriptors, less a reserve; more can't be asked for."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    assert room_for_connections(None) <= most - 96
-    assert room_for_connections(5) == 5
-    with pytest.raises(ConfigError, match="LimitNOFILE="):
-        room_for_connections(most + 1)
 
 
 def test_good_settings() -> None:

@@ -32,7 +32,7 @@ async def ask(path: Path) -> list[int]:
 async def test_several_addresses(tmp_path: Path, catalog: Catalog) -> None:
     """Every address is served from the same catalog; their sockets are gone in the end."""
     paths = (tmp_path / "a.sock", tmp_path / "b.sock")
-    how = Listening(public=tuple(UnixAddress(path) for path in paths), grace=1.0)
+    how = Listening(public=tuple(UnixAddress(path) for path in paths), shutdown_timeout=1.0)
     async with prepared(application(catalog, PATH), Limits(max_connections=10), Traffic()) as connections:
         async with opened(connections, how.public, how, name="public"):
             assert [await ask(path) for path in paths] == [[200], [200]]
@@ -44,7 +44,7 @@ async def test_several_addresses(tmp_path: Path, catalog: Catalog) -> None:
 async def test_one_address_of_two_is_taken(tmp_path: Path, catalog: Catalog, name: str, flag: str) -> None:
     """Then the error names the option, and the other address is closed again."""
     path = tmp_path / "a.sock"
-    how = Listening(public=(), grace=0.1)
+    how = Listening(public=(), shutdown_timeout=0.1)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         addresses = (UnixAddress(path), Address("127.0.0.1", taken.getsockname()[1]))
         async with prepared(application(catalog, PATH), Limits(max_connections=10), Traffic()) as connections:
