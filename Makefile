@@ -6,7 +6,7 @@ NPM_FLAGS := --silent --ignore-scripts --no-package-lock --no-audit --no-fund
 WHEEL_CHECK := build/wheel-check
 TWO_AT_ONCE := -n 2 --dist worksteal
 
-.PHONY: run test check lint types layers wheel-test clients conformance bench clean
+.PHONY: run test check lint types layers wheel-test clients conformance bench mutants clean
 
 run: $(VENV)/run
 	$(BIN)/jwks-server serve sample_keys
@@ -57,6 +57,10 @@ bench: $(VENV)/dev
 	cd tests && ../$(BIN)/python -m bench.rotation
 	cd tests && ../$(BIN)/python -m bench.issuers
 	cd tests && ../$(BIN)/python -m bench.compare
+
+# Puts small faults into a copy of the program, one at a time, and sees that a test notices each; about 10 minutes.
+mutants: $(VENV)/dev
+	cd tests && ../$(BIN)/python -m mutants.run
 
 clean:
 	rm -rf $(VENV) build dist tests/clients/js/node_modules

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from aiohttp import web
 from support import HANG_SECONDS
 
 from jwks_server.address import Address
@@ -59,15 +60,17 @@ class Site:
 
 
 @asynccontextmanager
-async def site(catalog: Catalog, *, fast: bool = True, **limits: Any) -> AsyncIterator[Site]:
-    """Serve the catalog until the block ends."""
+async def site(
+    catalog: Catalog, *, fast: bool = True, app: web.Application | None = None, **limits: Any
+) -> AsyncIterator[Site]:
+    """Serve the catalog, or an application in its place, until the block ends."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     traffic = Traffic()
     memory = ResponseCache(catalog, traffic) if fast else None
     how = Listening(public=(Address("127.0.0.1", port),), grace=1.0)
     async with prepared(
-        application(catalog, PATH), Limits(**{"max_connections": 1000, **limits}), traffic, memory=memory
+        app or application(catalog, PATH), Limits(**{"max_connections": 1000, **limits}), traffic, memory=memory
     ) as connections:
         deadlines = asyncio.create_task(connections.keep_deadlines())
         async with opened(connections, how.public, how, name="public"):
