@@ -136,29 +136,35 @@ async def test_head_that_the_parser_refuses_has_no_body(catalog: Catalog) -> Non
 
 async def test_no_connection_begins_once_the_end_has(catalog: Catalog) -> None:
     """At the end new connections are left unanswered until they are refused; those let in before get an answer."""
-    stack, let_in = AsyncExitStack(), []
+    stack, answers, unanswered = AsyncExitStack(), [], False
     here = await stack.enter_async_context(site(catalog))
-    ending = asyncio.create_task(stack.aclose())
     async with asyncio.timeout(HANG_SECONDS):
+        ending = asyncio.create_task(stack.aclose())
         while True:
             client = socket.socket()
             client.setblocking(False)  # noqa: FBT003 - the standard library's own signature
-            begun = client.connect_ex(("127.0.0.1", here.port))
-            unanswered = begun == errno.EINPROGRESS and state(client) == SYN_SENT
-            try:
-                await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", here.port))
-            except ConnectionRefusedError:
-                client.close()
-                break
-            let_in.append(client)
+            if client.connect_ex(("127.0.0.1", here.port)) == errno.EINPROGRESS:
+                unanswered = state(client) == SYN_SENT
+                try:
+                    await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", here.port))
+                except ConnectionRefusedError:
+                    client.close()
+                    break
+            answers.append(asyncio.create_task(last(client)))
             await asyncio.sleep(0)
         assert unanswered
-        for client in let_in:
-            reader, writer = await asyncio.open_connection(sock=client)
-            writer.write(LAST)
-            assert statuses(await reader.read()) == [200]
-            writer.close()
+        for answer in answers:
+            assert statuses(await answer) == [200]
         await ending
+
+
+async def last(client: socket.socket) -> bytes:
+    """Ask on a connection, and read all that comes."""
+    reader, writer = await asyncio.open_connection(sock=client)
+    writer.write(LAST)
+    reply = await reader.read()
+    writer.close()
+    return reply
 
 
 def state(client: socket.socket) -> int:
