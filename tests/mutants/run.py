@@ -71,7 +71,7 @@ class Worker:
             return Result(mutant, "survived", "", seconds)
         return Result(mutant, "killed", _killer(output), seconds)
 
-    def test(self, tests: Iterable[str]) -> tuple[int | None, str]:
+    def test(self, tests: Iterable[str], seconds: float = TIMEOUT_SECONDS) -> tuple[int | None, str]:
         """Run tests until the first fails; give the exit code, None where they took too long, and the output."""
         process = subprocess.Popen(
             [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *(f"tests/{one}" for one in tests)],
@@ -84,7 +84,7 @@ class Worker:
             start_new_session=True,
         )
         try:
-            output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
+            output, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)  # the servers that the tests started, too
             process.communicate()
@@ -178,13 +178,14 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="how many to try at once")
     options = parser.parse_args()
     by_hand = [one for one in NAMED if options.only in one.name]
+    by_chance = [] if options.only or options.named else list(generic.mutants(ROOT))
     workers = [Worker(number) for number in range(options.jobs)]
-    code, output = workers[0].test(sorted({test for one in by_hand for test in one.tests}))
+    code, output = workers[0].test(sorted({test for one in (*by_hand, *by_chance) for test in one.tests}), seconds=600)
     if code != 0:
         sys.stdout.write(f"{output}\nThe tests do not pass without a mutant, so none can be tried.\n")
         return 1
     named = tried(by_hand, workers)
-    chosen = [] if options.only or options.named else tried(list(generic.mutants(ROOT)), workers)
+    chosen = tried(by_chance, workers)
     if chosen:
         RESULTS.write_text(_report(named, chosen), encoding="utf-8")
     left = [one for one in named if not one.fate.startswith("killed")]
