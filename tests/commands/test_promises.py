@@ -49,19 +49,15 @@ async def test_revoked_under_an_alias_after_its_file_is_gone(tmp_path: Path) -> 
     assert found["code"] == "key-revoked"
 
 
-@pytest.mark.parametrize(
-    ("same", "headers", "stale"), [(False, {"Age": "9"}, True), (False, {}, False), (True, {"Age": "9"}, False)]
-)
-async def test_stale_is_a_difference_from_a_cache(
-    tmp_path: Path, *, same: bool, headers: dict[str, str], stale: bool
-) -> None:
+@pytest.mark.parametrize(("same", "age", "stale"), [(False, "9", True), (False, "0", False), (True, "9", False)])
+async def test_stale_is_a_difference_from_a_cache(tmp_path: Path, *, same: bool, age: str, stale: bool) -> None:
     """An answer is stale where it differs and a cache gave it; an old one that is right isn't, nor a new wrong one."""
     keys, out = tmp_path / "keys", tmp_path / "out"
     keys.mkdir()
     (keys / "a.pem").write_bytes(public_pem(key("RSA")))
     await asyncio.to_thread(run, "render", keys, "--out", out)
     body = (out / JWKS).read_bytes() if same else b'{"keys":[]}'
-    async with answering(body, Content_Type="application/json", **headers) as url:
+    async with answering(body, Content_Type="application/json", Age=age) as url:
         done = await asyncio.to_thread(run, "diff", keys, url, "--json")
         told = await asyncio.to_thread(run, "diff", keys, url)
     (page,) = json.loads(done.stdout)["pages"]
@@ -69,11 +65,10 @@ async def test_stale_is_a_difference_from_a_cache(
     assert ("A cache answered" in told.stdout) is stale
 
 
-async def test_cache_beyond_its_time(tmp_path: Path) -> None:
+async def test_cache_beyond_its_time() -> None:
     """The time until a cache asks again is never negative, however old its answer is."""
     token = sign(key("P-256", 1), "ES256", thumbprint(key("P-256", 1)))
-    headers = {"Age": "900", "Cache_Control": "max-age=300"}
-    async with answering(b'{"keys":[]}', **headers) as url:
+    async with answering(b'{"keys":[]}', Age="900", Cache_Control="max-age=300") as url:
         found = await asyncio.to_thread(verified, token, url)
     assert found["reason"].endswith("The answer is 900 s old; the cache asks again in 0 s.")
 

@@ -149,7 +149,7 @@ def _report(named: Sequence[Result], chosen: Sequence[Result]) -> str:
             "",
             "## By chance",
             "",
-            f"{_count(chosen)} {generic.FOR_EACH_MODULE} for each module of {', '.join(generic.PACKAGES)}, "
+            f"{_count(chosen)} {generic.FOR_EACH_MODULE} for each module of {', '.join(generic.PACKAGES)},",
             f"chosen with the seed {generic.SEED}.",
             "They run against the module's own test file and a few others, not against the whole suite.",
             "",

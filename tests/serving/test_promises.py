@@ -34,7 +34,7 @@ class Slow:
 
 
 @asynccontextmanager
-async def slow(**limits: int) -> AsyncIterator[Slow]:
+async def slow(max_connections: int = 100) -> AsyncIterator[Slow]:
     """Serve an application whose answers wait until they may go on."""
     begun, go_on = asyncio.Event(), asyncio.Event()
 
@@ -45,7 +45,7 @@ async def slow(**limits: int) -> AsyncIterator[Slow]:
 
     app = web.Application()
     app.router.add_get(PATH, handler)
-    async with site(Catalog(), app=app, **limits) as here:
+    async with site(Catalog(), app=app, max_connections=max_connections) as here:
         yield Slow(here, begun, go_on)
 
 
@@ -54,7 +54,7 @@ async def stuck(here: Site) -> AsyncIterator[asyncio.StreamReader]:
     """Ask on a connection that takes in the head of the answer, and no more until its reader is read from."""
     with socket.socket() as lazy:
         lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        lazy.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+        lazy.setblocking(False)
         await asyncio.get_running_loop().sock_connect(lazy, ("127.0.0.1", here.port))
         reader, writer = await asyncio.open_connection(sock=lazy, limit=4096)
         writer.write(GET)
@@ -167,7 +167,7 @@ async def test_no_connection_begins_once_the_end_has(catalog: Catalog) -> None:
         ending = asyncio.create_task(stack.aclose())
         while True:
             client = socket.socket()
-            client.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+            client.setblocking(False)
             try:
                 await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", here.port))
             except ConnectionRefusedError:
@@ -222,4 +222,3 @@ async def test_each_bad_pair_is_told(tmp_path: Path) -> None:
             await server.log("tls-failed", code="tls-invalid")
             (files / "tls.key").write_bytes(private_pem(key("P-256", 0)))
             await server.log("tls-reloaded")
-
