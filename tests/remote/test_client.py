@@ -68,7 +68,7 @@ async def test_version_that_is_known() -> None:
     """Where the server says that nothing has changed, the known body is the answer, with the times of now."""
     known = client.Answer("http://a", SET, '"tag"', None, 60)
     for headers, max_age in (({"Cache_Control": "max-age=7", "Age": "3"}, 7), ({"Age": "3"}, 60)):
-        async with answering(b"", 304, **headers) as url, client.session() as session:  # type: ignore[arg-type]
+        async with answering(b"", 304, **headers) as url, client.session() as session:
             answer = await client.fetch(session, URL(url), known)
         assert (answer.body, answer.age, answer.max_age) == (SET, 3, max_age)
     async with answering(b"", 304) as url, client.session() as session:
