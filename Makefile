@@ -6,7 +6,7 @@ NPM_FLAGS := --silent --ignore-scripts --no-package-lock --no-audit --no-fund
 WHEEL_CHECK := build/wheel-check
 TWO_AT_ONCE := -n 2 --dist worksteal
 
-.PHONY: help run test check lint workflows fmt types layers coverage wheel-test dist sbom clients conformance bench clean
+.PHONY: help run test check lint workflows fmt types layers coverage wheel-test dist sbom clients conformance bench mutants clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -88,6 +88,10 @@ bench: $(VENV)/dev ## Measure the server beside nginx, Go, plain aiohttp and a C
 	cd tests && ../$(BIN)/python -m bench.rotation
 	cd tests && ../$(BIN)/python -m bench.issuers
 	cd tests && ../$(BIN)/python -m bench.compare
+
+# About 10 minutes.
+mutants: $(VENV)/dev ## Put small faults into a copy of the program, and check that a test notices each.
+	cd tests && ../$(BIN)/python -m mutants.run
 
 clean: ## Remove the venv and everything that was built.
 	rm -rf $(VENV) build dist tests/clients/js/node_modules

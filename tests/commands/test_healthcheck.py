@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,12 @@ def test_nobody_there() -> None:
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
 
 
+async def _read_all(reader: asyncio.StreamReader) -> None:
+    """Read until the client has gone."""
+    with suppress(ConnectionError):
+        await reader.read()
+
+
 @pytest.mark.parametrize("drip", [False, True])
 async def test_in_time(*, drip: bool) -> None:
     """A server that is silent, or sends a byte now and then for ever, isn't ready."""
@@ -75,11 +82,12 @@ async def test_in_time(*, drip: bool) -> None:
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             writer.write(b"HTTP/1.1 200 OK\r\n")
-            while drip:
+            gone = asyncio.create_task(_read_all(reader))
+            while drip and not gone.done():
                 writer.write(b"A: b\r\n")
                 await writer.drain()
-                await asyncio.sleep(0.1)
-            await reader.read()
+                await asyncio.wait({gone}, timeout=0.1)
+            await gone
         except ConnectionError:
             pass
         finally:

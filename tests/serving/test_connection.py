@@ -247,7 +247,7 @@ async def test_client_that_does_not_read(pair: tuple[Running, Running], warm: by
     talk(cached.port, [request, LAST])
     with socket.create_connection(("127.0.0.1", cached.port), timeout=HANG_SECONDS) as connection:
         connection.sendall(warm)
-        await asyncio.sleep(0.05)
+        assert not warm or select.select([connection], [], [], HANG_SECONDS)[0]
         connection.setblocking(False)
         sent = 0
         with suppress(BlockingIOError):

@@ -335,7 +335,7 @@ async def test_small_reply_that_is_not_read(catalog: Keys) -> None:
                     if not any(one.evictable is False for one in here.connections.open):  # nothing is unsent yet
                         with suppress(ConnectionError):
                             await loop.sock_sendall(lazy, GET)
-                    await asyncio.sleep(0.001)
+                    await asyncio.sleep(0)
         assert here.traffic.timed_out == {"write": 1}
 
 

@@ -230,6 +230,9 @@ async def test_handshake_in_progress_at_the_end(tmp_path: Path) -> None:
     async with secured(tmp_path) as (server, _), asyncio.timeout(HANG_SECONDS):
         into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
         channel = context().wrap_bio(into, out)
+        idle = await asyncio.open_connection("127.0.0.1", server.port, ssl=context())
+        idle[1].write(GET)
+        await read_reply(idle[0])
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         with suppress(ssl.SSLWantReadError):
             channel.do_handshake()
@@ -237,7 +240,8 @@ async def test_handshake_in_progress_at_the_end(tmp_path: Path) -> None:
         into.write(await reader.read(1 << 16))
         server.process.terminate()
         await server.log("stopping")
-        await asyncio.sleep(1.2)  # longer than the last call
+        assert await idle[0].read() == b""  # the last call of those without a request is over
+        idle[1].close()
         channel.do_handshake()
         channel.write(GET)
         writer.write(out.read())
