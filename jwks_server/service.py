@@ -58,7 +58,7 @@ def run(settings: Settings) -> None:
         raise ParserMissing("aiohttp's parser in C is switched off or missing; unset AIOHTTP_NO_EXTENSIONS.")
     limits = replace(settings.limits, max_connections=room_for_connections(settings.limits.max_connections))
     settings = replace(settings, limits=limits, passphrase=passphrase(settings.passphrase_file))
-    gc.freeze()  # what the imports have made stays for ever, and need not be looked at in every collection
+    gc.freeze()  # what the imports created stays, so that no collection needs to visit it
     with asyncio.Runner(loop_factory=_loop_factory(settings.loop)) as runner:
         runner.run(serve(settings))
     for number in _SIGNALS:

@@ -19,7 +19,6 @@ class Mutant:
         before: The text that is replaced; it must stand exactly once in the file.
         after: What takes its place.
         tests: The tests that must fail, as pytest names them, below ``tests/``.
-        moves: Whether the code is being redesigned, so that the text has to follow it.
     """
 
     name: str
@@ -28,7 +27,6 @@ class Mutant:
     before: str
     after: str
     tests: tuple[str, ...]
-    moves: bool = False
 
     def applied(self, source: str) -> str:
         """Give the file's text with the fault in it.

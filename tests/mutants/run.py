@@ -142,7 +142,7 @@ def _report(named: Sequence[Result], chosen: Sequence[Result]) -> str:
         "|---|---|---|---|",
     ]
     for one in named:
-        name = f"{one.mutant.name}{' *' if one.mutant.moves else ''} (`{one.mutant.file}`)"
+        name = f"{one.mutant.name} (`{one.mutant.file}`)"
         lines.append(f"| {_cell(name)} | {_cell(one.mutant.promise)} | {one.fate} | {_cell(one.by)} |")
     if chosen:
         lines += [
