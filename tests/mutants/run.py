@@ -136,7 +136,7 @@ def _report(named: Sequence[Result], chosen: Sequence[Result]) -> str:
         "",
         "## By hand",
         "",
-        f"{_count(named)} A mutant marked with * is in code that is being redesigned: its text will have to follow.",
+        f"{_count(named)}",
         "",
         "| mutant | promise | result | test that fails |",
         "|---|---|---|---|",
