@@ -3,14 +3,14 @@
     JwksError
     |-- ConfigError                a flag or its value is wrong; exit code 2
     |-- ListenError                an address can't be listened on; exit code 1
-    |-- ParserMissing              aiohttp would parse in Python, far more laxly; exit code 1
+    |-- ParserMissing              aiohttp would use its lax parser in Python; exit code 1
     |-- TaskDied                   a background task ended; exit code 1
     |-- TlsInvalid                 the certificate or its key; exit code 1 at start, later the last good pair stays
-    |-- StateDamaged, StateUnusable    the state file; serving goes on without what it would remember
+    |-- StateDamaged, StateUnusable    the state file; the server continues without it
     |-- EditionDamaged             bytes from another process that are not an edition
     |-- OutputUnusable             render's folder, or standard output; exit code 2
     |-- FetchFailed                a URL doesn't give a JWK Set; exit code 2
-    |-- WaitTimeout                what was waited for isn't so; exit code 1
+    |-- WaitTimeout                the awaited change didn't happen in time; exit code 1
     |-- TokenMalformed, TokenAlgUnsupported    no answer about a token; exit code 2
     |-- TokenRefused               no published key verifies a token; exit code 1
     |   |-- KidUnknown, KeyPending, KeyRetired, KeyRevoked, KeyNotVisible
@@ -20,7 +20,7 @@
     |   |-- DirectoryUnreadable
     |   |-- IssuerNameInvalid
     |   `-- NoKeys, PolicyInvalid
-    |-- KeyFileError               one file; it costs that file only
+    |-- KeyFileError               one file; the other files are not affected
     |   |-- FileUnreadable, FileNotRegular, FileTooLarge
     |   |-- PemMissing, PemMalformed, PemUnsupported
     |   |-- PassphraseMissing, PassphraseWrong
@@ -40,10 +40,10 @@ from typing import ClassVar
 
 
 class JwksError(Exception):
-    """What this program raises on purpose.
+    """The base of all errors that this program raises.
 
-    Two are equal when they say the same, so that a fault that lasts is reported once. A command that ends with one
-    exits with its ``exit_code``: 1 where the answer is no, 2 where there is none.
+    Two errors are equal if their type and message are equal, so that a lasting fault is reported once. A command that
+    ends with an error exits with its ``exit_code``: 1 if the answer is no, 2 if there is no answer.
 
     Args:
         message: One sentence: the rule that was broken, then the way out.
@@ -77,7 +77,7 @@ class ListenError(JwksError):
 
 
 class ParserMissing(JwksError):
-    """aiohttp runs without its parser in C; the one in Python lets far more through."""
+    """aiohttp runs without its parser in C; the parser in Python accepts far more invalid requests."""
 
     code = "parser-missing"
 
@@ -89,7 +89,7 @@ class TlsInvalid(JwksError):
 
 
 class TaskDied(JwksError):
-    """A background task ended, so that what is served could no longer follow the directory."""
+    """A background task ended, so the set would no longer follow the directory."""
 
     code = "task-died"
 
@@ -115,7 +115,7 @@ class EditionDamaged(JwksError):
 
 
 class OutputUnusable(JwksError):
-    """The folder that ``render`` writes to, or standard output, can't be written, or is no place for it."""
+    """The folder that ``render`` writes to, or standard output, can't be written, or must not be used."""
 
     code = "output-unusable"
     exit_code = 2
@@ -129,13 +129,13 @@ class FetchFailed(JwksError):
 
 
 class WaitTimeout(JwksError):
-    """The time was over before every replica did what was waited for."""
+    """The time was over before every replica did what ``wait`` waits for."""
 
     code = "wait-timeout"
 
 
 class TokenMalformed(JwksError):
-    """What was given is no signed JWT in compact form (RFC 7519 section 3, RFC 7515 section 3.1)."""
+    """The argument is not a signed JWT in compact form (RFC 7519 section 3, RFC 7515 section 3.1)."""
 
     code = "token-malformed"
     exit_code = 2
@@ -206,7 +206,7 @@ class DirectoryMissing(SourceError):
 
 
 class DirectoryUnreadable(SourceError):
-    """The path is no directory, or it can't be listed."""
+    """The path is not a directory, or it can't be listed."""
 
     code = "directory-unreadable"
     exit_code = 2
@@ -225,7 +225,7 @@ class NoKeys(SourceError):
 
 
 class PolicyInvalid(SourceError):
-    """``jwks.toml`` can't be read or says what it can't; the last good policy stays."""
+    """``jwks.toml`` can't be read, or is invalid; the last good policy stays."""
 
     code = "policy-invalid"
 
@@ -301,13 +301,13 @@ class KeyTooSmall(KeyFileError):
 
 
 class KindUnsupported(KeyFileError):
-    """The key is of a kind that has no place in a set of verification keys."""
+    """Keys of this kind are never published."""
 
     code = "kind-unsupported"
 
 
 class KindNotAllowed(KeyFileError):
-    """The key is of a kind that is published only when it is asked for by name."""
+    """Keys of this kind are published only with ``--allow``."""
 
     code = "kind-not-allowed"
 
@@ -319,7 +319,7 @@ class CertificateMismatch(KeyFileError):
 
 
 class AlgMismatch(KeyFileError):
-    """``jwks.toml`` gives a key an alg or a use that its kind doesn't have."""
+    """``jwks.toml`` gives a key an alg or a use that is not for keys of its kind."""
 
     code = "alg-mismatch"
 
@@ -337,17 +337,17 @@ class KidInvalid(KeyFileError):
 
 
 class Problem(JwksError):
-    """A request that can't be answered as asked: an RFC 9457 problem document."""
+    """A request that can't be fulfilled: an RFC 9457 problem document."""
 
     status: ClassVar[int]
 
 
 class BadRequest(Problem):
-    """What arrived is no HTTP request (RFC 9112).
+    """The client sent something that is not an HTTP request (RFC 9112).
 
     Args:
-        message: As everywhere.
-        reason: The part that is wrong, for those who count.
+        message: As in ``JwksError``.
+        reason: The part that is wrong, as the metrics count it.
     """
 
     code = "bad-request"
@@ -366,11 +366,11 @@ class NotFound(Problem):
 
 
 class MethodNotAllowed(Problem):
-    """The method is not one of those that are answered at this path.
+    """The method is not allowed at this path.
 
     Args:
-        message: As everywhere.
-        allow: Those that are (RFC 9110 section 10.2.1).
+        message: As in ``JwksError``.
+        allow: The methods that are allowed (RFC 9110 section 10.2.1).
     """
 
     code = "method-not-allowed"
@@ -417,7 +417,7 @@ class VersionUnsupported(Problem):
 
 
 class InternalError(Problem):
-    """The request met a fault of this program."""
+    """A fault of this program."""
 
     code = "internal-error"
     status = 500
@@ -431,7 +431,7 @@ class NoKeySet(Problem):
 
 
 class NotReady(Problem):
-    """No traffic should come here: nothing is loaded yet, or the process is about to end."""
+    """The server is not ready for traffic: no set is loaded yet, or the process is draining."""
 
     code = "not-ready"
     status = 503
