@@ -19,10 +19,10 @@ from jwks_server.options.settings import Loop, Settings
 from jwks_server.published.catalog import Catalog
 from jwks_server.published.pages import Endpoint
 from jwks_server.serving import access, admin, public
+from jwks_server.serving.certificate import Certificate
 from jwks_server.serving.response_cache import ResponseCache
 from jwks_server.serving.site import opened, prepared
 from jwks_server.serving.status import Reported
-from jwks_server.serving.tls import Certificate
 from jwks_server.source.directory import Directory
 from jwks_server.source.reload import Reloader
 from jwks_server.source.state import StateFile

@@ -8,11 +8,12 @@ from aiohttp import web
 
 from jwks_server.address import AnyAddress
 from jwks_server.options.settings import Limits, Listening
+from jwks_server.serving.certificate import Certificate
 from jwks_server.serving.connection import http_connections
 from jwks_server.serving.connections import Connections, LogAccess
 from jwks_server.serving.listeners import Listener
 from jwks_server.serving.response_cache import ResponseCache
-from jwks_server.serving.tls import Certificate, handshakes
+from jwks_server.serving.tls_wire import tls_connections
 from jwks_server.stats import Traffic
 
 
@@ -65,7 +66,7 @@ async def opened(
     Raises:
         ListenError: An address can't be listened on.
     """
-    factory = handshakes(connections, certificate) if certificate else http_connections(connections)
+    factory = tls_connections(connections, certificate) if certificate else http_connections(connections)
     listeners = [Listener(factory, address) for address in addresses]
     flag = "--admin-bind" if name == "admin" else "--bind"
     try:

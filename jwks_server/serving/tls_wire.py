@@ -1,0 +1,274 @@
+"""TLS on one connection: bytes from the socket -> OpenSSL -> the connection, and back. No task, no second transport."""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, cast
+
+from jwks_server.serving import client_hello
+from jwks_server.serving.certificate import Certificate
+from jwks_server.serving.connection import HttpConnection
+from jwks_server.serving.connections import Connections
+from jwks_server.serving.exchange import State
+from jwks_server.serving.handshakes import Handshakes
+
+# OpenSSL's buffers keep the size of the largest piece that they were given.
+_PIECE_BYTES = 16 * 1024
+_NOT_CONNECTED = asyncio.Transport()
+
+
+class TlsWire(asyncio.Protocol):
+    """The wire of a connection over TLS; to the event loop it is the protocol.
+
+    The SSL object is made once a whole ClientHello is there, when it is this handshake's turn.
+
+    Args:
+        connection: The connection.
+        certificate: What the server shows.
+        handshakes: The handshakes in progress.
+    """
+
+    _transport = _NOT_CONNECTED
+    _tls: ssl.SSLObject | None = None
+    _hello: bytearray | None = None
+    _plain = False  # the client speaks no TLS
+    _secured = False
+    _write_paused = False
+    _deferred = False  # what is written is sent at the end of the data that is being handled
+    _shut = False  # our side of TLS is closed
+    _closing = False
+
+    def __init__(self, connection: HttpConnection, certificate: Certificate, handshakes: Handshakes) -> None:
+        self._connection = connection
+        self._certificate = certificate
+        self._handshakes = handshakes
+        self._unsent: deque[memoryview] = deque()
+        self._at_end: Callable[[], None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._connection.connection_made(cast("asyncio.Transport", self))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self._handshakes.leave(self)
+        self._connection.connection_lost(exc)
+        self._tls = self._hello = None
+        self._unsent.clear()
+
+    def data_received(self, data: bytes) -> None:
+        """Take data from the socket."""
+        if self._plain or self._shut:
+            self._connection.data_received(data)
+        elif self._tls is None:
+            self._take_hello(data)
+        else:
+            self._decrypt(data)
+
+    def eof_received(self) -> bool:
+        """Take note that the client has closed its sending side."""
+        return self._connection.eof_received()
+
+    def pause_writing(self) -> None:
+        """Encrypt no more."""
+        self._write_paused = True
+        self._connection.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Encrypt what waits."""
+        self._write_paused = False
+        while self._unsent and not self._write_paused:
+            self._encrypt(self._unsent.popleft())
+        if not self._write_paused:
+            if self._at_end:
+                self._at_end()
+            self._connection.resume_writing()
+
+    def _take_hello(self, data: bytes) -> None:
+        """Wait for a whole ClientHello."""
+        if self._hello is None:
+            self._hello = bytearray()
+        whole = self._handshakes.waits(self)
+        self._hello += data
+        if whole:
+            if len(self._hello) > client_hello.MAX_BYTES:
+                self._fail()
+            return
+        try:
+            hello = client_hello.read(self._hello)
+        except client_hello.NotTlsError:
+            beginning, self._hello, self._plain = bytes(self._hello), None, True
+            self._connection.refuse_unencrypted(beginning)
+            return
+        if hello is None:
+            return
+        if not hello.is_spoken:
+            self._transport.write(client_hello.NO_APPLICATION_PROTOCOL)
+            self._fail()
+            return
+        self._handshakes.enter(self)
+
+    def begin(self) -> None:
+        """Begin the handshake: it is this connection's turn."""
+        if self._hello is None or self._transport.is_closing():
+            return
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = self._certificate.context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        hello, self._hello = bytes(self._hello), None
+        self._decrypt(hello)
+
+    def _decrypt(self, data: bytes) -> None:
+        self._deferred = True
+        try:
+            for at in range(0, len(data), _PIECE_BYTES):
+                self._incoming.write(data[at : at + _PIECE_BYTES] if len(data) > _PIECE_BYTES else data)
+                if not self._secured and not self._shake():
+                    continue
+                self._read()
+                if self._shut or self._tls is None:
+                    break
+        except ssl.SSLError:
+            self._flush()
+            self._fail()
+        finally:
+            self._deferred = False
+            self._flush()
+
+    def _shake(self) -> bool:
+        """Go on with the handshake; tell whether it is complete."""
+        with suppress(ssl.SSLWantReadError):
+            self._object.do_handshake()
+            self._secured = True
+            self._handshakes.leave(self)
+            self._connection.secured()
+        return self._secured
+
+    @property
+    def _object(self) -> ssl.SSLObject:
+        return cast("ssl.SSLObject", self._tls)
+
+    def _read(self) -> None:
+        """Give the connection what is decrypted."""
+        tls = self._object
+        while self._incoming.pending or tls.pending():
+            try:
+                data = tls.read(_PIECE_BYTES)
+            except ssl.SSLWantReadError:
+                return
+            if not data:  # the client has closed its side of TLS
+                if not self._connection.eof_received():
+                    self.close()
+                return
+            self._connection.data_received(data)
+            if self._shut or self._tls is None:
+                return
+
+    def _fail(self) -> None:
+        """Close a connection whose handshake or TLS failed."""
+        self._handshakes.fail(self, handshake=not self._secured)
+        self._closing = self._shut = True
+        self._hello = None
+        self._connection.ended()
+        self._transport.close()
+
+    def write(self, data: bytes) -> None:
+        """Send data, now or later."""
+        if self._shut or self._closing:
+            return
+        if self._tls is None:
+            self._transport.write(data)
+        elif self._write_paused or self._unsent:
+            self._unsent.append(memoryview(bytes(data)))
+        elif len(data) <= _PIECE_BYTES:
+            self._object.write(data)
+            if not self._deferred:
+                self._flush()
+        else:
+            self._encrypt(memoryview(bytes(data)))
+
+    def _encrypt(self, data: memoryview) -> None:
+        """Encrypt piece by piece, as long as the event loop has room."""
+        while data and not self._write_paused:
+            self._object.write(data[:_PIECE_BYTES])
+            data = data[_PIECE_BYTES:]
+            self._flush()
+        if data:
+            self._unsent.appendleft(data)
+
+    def _flush(self) -> None:
+        if self._tls is not None and self._outgoing.pending and not self._transport.is_closing():
+            self._transport.write(self._outgoing.read())
+
+    def _shut_down(self) -> None:
+        """Say in TLS that nothing more comes."""
+        if self._tls is not None and not self._shut:
+            with suppress(ssl.SSLError):  # the client has not said so yet, and need not
+                self._object.unwrap()
+            self._flush()
+        self._shut = True
+
+    def _after_unsent(self, step: Callable[[], None]) -> None:
+        if self._unsent:
+            self._at_end = step
+        else:
+            step()
+
+    def write_eof(self) -> None:
+        """Close the sending side once everything has been sent."""
+
+        def step() -> None:
+            self._shut_down()
+            self._transport.write_eof()
+
+        self._after_unsent(step)
+
+    def close(self) -> None:
+        """Close once everything has been sent."""
+        self._closing = True
+
+        def step() -> None:
+            self._shut_down()
+            self._transport.close()
+
+        self._after_unsent(step)
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._closing = True
+        self._transport.abort()
+
+    def is_closing(self) -> bool:
+        """Tell whether it is closed, or will be once everything has been sent."""
+        return self._closing or self._transport.is_closing()
+
+    def pause_reading(self) -> None:
+        """Deliver no more data."""
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Deliver data again."""
+        self._transport.resume_reading()
+
+    def get_write_buffer_size(self) -> int:
+        """Return the number of bytes that the kernel has not taken yet."""
+        return self._transport.get_write_buffer_size() + sum(map(len, self._unsent))
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - asyncio's own signature
+        """Tell about the socket."""
+        return self._transport.get_extra_info(name, default)
+
+
+def tls_connections(connections: Connections, certificate: Certificate) -> Callable[[], TlsWire]:
+    """Return the protocol factory for a listener with TLS."""
+    handshakes = Handshakes(connections)
+
+    def begin() -> TlsWire:
+        connection = HttpConnection(connections)
+        connection.state = State.HANDSHAKING
+        connections.admit(connection)
+        return TlsWire(connection, certificate, handshakes)
+
+    return begin
