@@ -26,7 +26,7 @@ from jwks_server.serving.bridge import Answer, Bridge, RecordingTransport
 from jwks_server.serving.connections import Connections
 from jwks_server.serving.exchange import ENDING, Event, State
 from jwks_server.serving.head_buffer import HeadBuffer
-from jwks_server.serving.open_connection import OpenConnection
+from jwks_server.serving.open_connection import SMALL_BYTES, OpenConnection
 from jwks_server.serving.response import ALLOW, METHODS
 from jwks_server.serving.response_cache import now, relevant
 
@@ -66,7 +66,11 @@ class HttpConnection(OpenConnection):
                 self._wire.write(reply.at(now()))
                 self.since = connections.time
                 if reply.closes:
-                    self._finish(reply.answer.size)
+                    if reply.answer.size > SMALL_BYTES:
+                        self._finish(reply.answer.size)
+                    else:
+                        self._on(Event.ENDED)
+                        self._wire.close()
                 elif self.unanswered:
                     connections.note_response(self)
                 if connections.log_access:

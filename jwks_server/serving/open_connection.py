@@ -14,7 +14,7 @@ from jwks_server.serving.wire import Wire, unacknowledged
 from jwks_server.stats import Deadline, ServedBy
 
 # A reply of this size is in the client's kernel when the connection is closed; a larger one could be cut by a reset.
-_SMALL_BYTES = 14_000
+SMALL_BYTES = 14_000
 _NOT_CONNECTED = asyncio.Transport()
 
 
@@ -100,7 +100,7 @@ class OpenConnection(asyncio.Protocol):
         """
         if self.state in ENDING:
             return
-        large = max(size, self._wire.get_write_buffer_size()) > _SMALL_BYTES
+        large = max(size, self._wire.get_write_buffer_size()) > SMALL_BYTES
         more = large or self._last or bool(self._buffer)
         self._buffer = None
         self.since = self._connections.time
