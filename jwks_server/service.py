@@ -20,6 +20,7 @@ from jwks_server.published.catalog import Catalog
 from jwks_server.published.pages import Endpoint
 from jwks_server.serving import access, admin, public
 from jwks_server.serving.certificate import Certificate
+from jwks_server.serving.descriptors import room_for_connections
 from jwks_server.serving.response_cache import ResponseCache
 from jwks_server.serving.site import opened, prepared
 from jwks_server.serving.status import Reported
@@ -44,6 +45,7 @@ def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
+        ConfigError: There is no room for the connections.
         ListenError: An address can't be listened on.
         TaskDied: A background task ended.
         ParserMissing: aiohttp would parse requests in Python.
@@ -51,6 +53,8 @@ def run(settings: Settings) -> None:
     """
     if aiohttp.http_parser.HttpRequestParser is aiohttp.http_parser.HttpRequestParserPy:
         raise ParserMissing("aiohttp's parser in C is switched off or missing; unset AIOHTTP_NO_EXTENSIONS.")
+    limits = replace(settings.limits, max_connections=room_for_connections(settings.limits.max_connections))
+    settings = replace(settings, limits=limits)
     gc.freeze()  # what the imports created stays, so that no collection needs to visit it
     with asyncio.Runner(loop_factory=_loop_factory(settings.loop)) as runner:
         runner.run(serve(settings))

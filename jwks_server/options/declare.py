@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from jwks_server.address import AnyAddress, handed_down, parse_address
-from jwks_server.options.settings import Limits, Listening, room_for_connections
+from jwks_server.options.settings import Limits, Listening
 
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -119,12 +119,8 @@ def listening_of(context: click.Context) -> Listening:
 
 
 def limits_of(context: click.Context) -> Limits:
-    """Read what clients may do from a command's options.
-
-    Raises:
-        ConfigError: There can't be so many connections.
-    """
+    """Read what clients may do from a command's options."""
     given: Mapping[str, Any] = context.params
     timeouts = {name: given[name] for name in given if name.endswith("_timeout")}
     sizes = {name: given[name] for name in ("max_head", "max_fields", "max_body", "backlog")}
-    return Limits(max_connections=room_for_connections(given["max_connections"]), **timeouts, **sizes)
+    return Limits(max_connections=given["max_connections"] or 0, **timeouts, **sizes)

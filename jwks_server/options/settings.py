@@ -1,7 +1,6 @@
 """The settings, parsed and validated once."""
 
 import re
-import resource
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -14,9 +13,6 @@ from jwks_server.keys.policy import Policy
 Loop = Literal["uvloop", "asyncio"]
 
 _PASSPHRASE_BYTES = 4096
-# Listeners, the admin's connections, the directory's files, the watch.
-_RESERVED_DESCRIPTORS = 96
-_MAX_CONNECTIONS = 50_000
 # RFC 3986 section 3.3, without percent-encoding.
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+")
 # RFC 9110 section 8.3.1.
@@ -31,27 +27,6 @@ def read_passphrase(path: Path) -> bytes:
     """
     with path.open("rb") as file:
         return file.read(_PASSPHRASE_BYTES).rstrip(b"\r\n")
-
-
-def room_for_connections(wanted: int | None) -> int:
-    """Tell how many connections there can be at once; the limit on descriptors is raised as far as it may be.
-
-    Args:
-        wanted: How many are asked for; None for as many as there is room for, up to a bound of reason.
-
-    Raises:
-        ConfigError: There is no room for so many.
-    """
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    descriptors = _MAX_CONNECTIONS + _RESERVED_DESCRIPTORS if most == resource.RLIM_INFINITY else most
-    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, most))
-    room = max(1, descriptors - _RESERVED_DESCRIPTORS)
-    if wanted and wanted > room:
-        raise ConfigError(
-            f"--max-connections {wanted} needs {wanted + _RESERVED_DESCRIPTORS} file descriptors, and the limit is "
-            f"{descriptors}; raise it with ulimit -n or LimitNOFILE=."
-        )
-    return wanted or min(room, _MAX_CONNECTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +49,7 @@ class Limits:
     """What a client may do, and how long it may take. Times are in seconds, sizes in bytes.
 
     Attributes:
-        max_connections: How many there are at once.
+        max_connections: How many there are at once; 0 for as many as descriptors and memory allow.
         head_timeout: From the first byte of a request's head, or from the connection's begin, to its end.
         idle_timeout: Between two requests. Longer than a proxy before us keeps its connections idle (60 s is common),
             so that it is the one to close them.

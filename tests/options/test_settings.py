@@ -1,6 +1,5 @@
 """The settings' bounds."""
 
-import resource
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 from jwks_server.address import Address
 from jwks_server.errors import ConfigError
 from jwks_server.keys.policy import Policy
-from jwks_server.options.settings import Limits, Listening, Settings, Timing, room_for_connections
+from jwks_server.options.settings import Limits, Listening, Settings, Timing
 
 GOOD: dict[str, Any] = {
     "directory": Path("keys"),
@@ -57,15 +56,6 @@ def test_certificate_without_its_key() -> None:
         Listening(public=(), tls_cert=Path("a"))
     with pytest.raises(ConfigError, match="go together"):
         Listening(public=(), tls_key=Path("a"))
-
-
-def test_room_for_connections() -> None:
-    """There are as many connections as descriptors, less a reserve; more can't be asked for."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    assert room_for_connections(None) <= most - 96
-    assert room_for_connections(5) == 5
-    with pytest.raises(ConfigError, match="LimitNOFILE="):
-        room_for_connections(most + 1)
 
 
 def test_good_settings() -> None:
