@@ -2,15 +2,18 @@
 
 import asyncio
 import json
+import re
 import socket
 import struct
+import time
 from contextlib import suppress
 
 import pytest
-from sites import GET, read_reply, site, statuses
+from sites import GET, PATH, Site, read_reply, site, statuses
 from support import HANG_SECONDS
 
-from jwks_server.published.catalog import Catalog
+from jwks_server.published.catalog import Catalog, Entry
+from jwks_server.published.representation import render
 
 Keys = Catalog
 
@@ -418,3 +421,94 @@ async def test_clients_that_vanish_amid_a_head(catalog: Keys) -> None:
                 one.close()
             assert statuses(await here.say(LAST)) == [200]
             here.traffic.timed_out.clear()
+
+
+LARGE = b"x" * 4_700_000
+
+
+@pytest.fixture
+def large(entry: Entry) -> Keys:
+    """Publish a page that no kernel takes at once."""
+    catalog = Catalog()
+    page = render(LARGE, 300, "application/json")
+    catalog.publish({"/": Entry(entry.keyset, 300, {PATH: page})})
+    return catalog
+
+
+async def _read_slowly(here: Site, size: int, pause: float, *writes: bytes) -> bytes:
+    loop = asyncio.get_running_loop()
+    received = bytearray()
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        slow.connect(("127.0.0.1", here.port))
+        slow.setblocking(False)
+        for data in writes:
+            await loop.sock_sendall(slow, data)
+            await asyncio.sleep(0.05)
+        async with asyncio.timeout(HANG_SECONDS):
+            while data := await loop.sock_recv(slow, size):
+                received += data
+                await asyncio.sleep(pause)
+    return bytes(received)
+
+
+@pytest.mark.parametrize("cached", [True, False])
+async def test_large_reply_with_an_empty_line_after_its_request(large: Keys, cached: bool) -> None:
+    """What a client sends after its last request doesn't reset the connection while the reply is on its way."""
+    async with site(large, cached=cached, body_timeout=0.2) as here:
+        for _ in range(2):
+            reply = await _read_slowly(here, 1 << 18, 0.02, LAST, b"\r\n")
+            assert reply.partition(b"\r\n\r\n")[2] == LARGE
+            assert (await here.say(LAST, b"\r\n")).partition(b"\r\n\r\n")[2] == LARGE
+
+
+async def test_steady_slow_reader(large: Keys) -> None:
+    """A client that reads slowly and steadily is not cut, though the reply takes many times the deadline."""
+    async with site(large, write_timeout=0.4) as here:
+        reply = await _read_slowly(here, 1 << 16, 0.02, LAST)
+        assert reply.partition(b"\r\n\r\n")[2] == LARGE
+        assert not here.traffic.timed_out
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+async def test_timed_out_head_has_no_body_for_head(catalog: Keys, method: bytes) -> None:
+    """A 408 to HEAD has no body, and the length of the one to GET."""
+    async with site(catalog, head_timeout=0.1) as here:
+        head, _, body = (await here.say(method + b" / HTTP/1.1\r\nHost: a\r\n")).partition(b"\r\n\r\n")
+        assert statuses(head) == [408]
+        (length,) = re.findall(rb"Content-Length: (\d+)", head)
+        assert int(length) > 0
+        assert len(body) == (int(length) if method == b"GET" else 0)
+
+
+async def test_late_tick(catalog: Keys) -> None:
+    """After a pause of the process the deadlines begin again: what arrived meanwhile is read first."""
+    async with site(catalog, head_timeout=0.4, idle_timeout=0.4) as here:
+        connections = [await here.connect() for _ in range(20)]
+        for number, (_, writer) in enumerate(connections):
+            writer.write(LAST[: 10 * (number % 2)])
+        await asyncio.sleep(0.05)
+        for number, (_, writer) in enumerate(connections):
+            writer.write(LAST[10 * (number % 2) :])
+        time.sleep(1.5)
+        for reader, writer in connections:
+            assert statuses(await reader.read()) == [200]
+            writer.close()
+
+
+@pytest.mark.parametrize("size", [16_382, 16_383, 16_384])
+async def test_large_heads_in_two_parts(catalog: Keys, size: int) -> None:
+    """A head within the limit is a head, however it is cut; one byte more is not."""
+    one = LAST[:-2] + b"X: " + b"x" * (size - len(LAST) - 5) + b"\r\n\r\n"
+    assert len(one) == size
+    async with site(catalog) as here:
+        for at in (1, 100, size - 5, size - 4, size - 3, size - 2, size - 1):
+            reader, writer = await here.connect()
+            writer.write(one[:at])
+            await asyncio.sleep(0.01)
+            writer.write(one[at:])
+            assert statuses(await reader.read()) == [200]
+            writer.close()
+    async with site(catalog, max_head=size - 1) as here:
+        for at in (size, size - 5, size - 4, size - 1):
+            assert statuses(await here.say(one[:at], one[at:])) == [431]
