@@ -17,6 +17,7 @@ from jwks_server.serving.handshakes import Handshakes
 # OpenSSL's buffers keep the size of the largest piece that they were given.
 _PIECE_BYTES = 16 * 1024
 _NOT_CONNECTED = asyncio.Transport()
+_NO_BUFFER = ssl.MemoryBIO()
 
 
 class TlsWire(asyncio.Protocol):
@@ -46,6 +47,7 @@ class TlsWire(asyncio.Protocol):
         self._handshakes = handshakes
         self._unsent: deque[memoryview] = deque()
         self._at_end: Callable[[], None] | None = None
+        self._incoming = self._outgoing = _NO_BUFFER
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -56,8 +58,12 @@ class TlsWire(asyncio.Protocol):
         """End."""
         self._handshakes.leave(self)
         self._connection.connection_lost(exc)
-        self._tls = self._hello = None
+        self._closing = True
         self._unsent.clear()
+        # They would wait for the garbage collector: the connection has its wire, and the wire its connection.
+        self._tls = self._hello = self._at_end = None
+        self._incoming = self._outgoing = _NO_BUFFER
+        del self._connection
 
     def data_received(self, data: bytes) -> None:
         """Take data from the socket."""

@@ -289,7 +289,7 @@ async def test_application_protocols(tmp_path: Path, protocols: list[str], spoke
             assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == protocols[-1]
             writer.close()
         else:
-            with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
+            with pytest.raises(ssl.SSLError, match=r"(?i)no.application.protocol"):
                 await asyncio.open_connection("127.0.0.1", server.port, ssl=client)
 
 
