@@ -3,16 +3,19 @@
 import asyncio
 import re
 import socket
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from support import HANG_SECONDS
+import pytest
+from support import HANG_SECONDS, trusting
 
 from jwks_server.address import Address
 from jwks_server.options.settings import Limits, Listening
 from jwks_server.published.catalog import Catalog
+from jwks_server.serving.certificate import Certificate
 from jwks_server.serving.connections import Connections
 from jwks_server.serving.public import application
 from jwks_server.serving.response_cache import ResponseCache
@@ -30,10 +33,11 @@ class Site:
     port: int
     connections: Connections
     traffic: Traffic
+    tls: ssl.SSLContext | None = None
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Open a connection."""
-        return await asyncio.open_connection("127.0.0.1", self.port, limit=2**26)
+        return await asyncio.open_connection("127.0.0.1", self.port, limit=2**26, ssl=self.tls)
 
     async def emptied(self) -> None:
         """Wait until no connection is left."""
@@ -49,6 +53,8 @@ class Site:
                 writer.write(data)
                 await writer.drain()
             if half_close:
+                if self.tls:
+                    pytest.skip("asyncio's streams can't half-close TLS; test_tls.py does")
                 writer.write_eof()
             received = b""
             with suppress(ConnectionResetError):
@@ -59,8 +65,10 @@ class Site:
 
 
 @asynccontextmanager
-async def site(catalog: Catalog, *, cached: bool = True, **limits: Any) -> AsyncIterator[Site]:
-    """Serve the catalog until the block ends."""
+async def site(
+    catalog: Catalog, *, cached: bool = True, certificate: Certificate | None = None, **limits: Any
+) -> AsyncIterator[Site]:
+    """Serve the catalog until the block ends, over TLS if there is a certificate."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     traffic = Traffic()
@@ -70,8 +78,8 @@ async def site(catalog: Catalog, *, cached: bool = True, **limits: Any) -> Async
         application(catalog, PATH), Limits(**{"max_connections": 1000, **limits}), traffic, cache=cache
     ) as connections:
         deadlines = asyncio.create_task(connections.keep_deadlines())
-        async with opened(connections, how.public, how, name="public"):
-            yield Site(port, connections, traffic)
+        async with opened(connections, how.public, how, name="public", certificate=certificate):
+            yield Site(port, connections, traffic, trusting() if certificate else None)
         deadlines.cancel()
 
 

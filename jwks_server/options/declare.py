@@ -69,7 +69,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--max-connections",
         type=click.IntRange(1),
         metavar="NUMBER",
-        help="How many there are at once. [default: the limit on descriptors less 96]",
+        help="How many there are at once. [default: as many as memory and descriptors allow]",
     ),
     seconds("--head-timeout", 10.0, 0.01, "How long a request's head may take."),
     seconds("--idle-timeout", 75.0, 0.01, "How long a connection waits for the next request."),

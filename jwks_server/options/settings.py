@@ -77,7 +77,7 @@ class Limits:
     @property
     def shortest(self) -> float:
         """The shortest of the times."""
-        return min(self.head_timeout, self.idle_timeout, self.body_timeout, self.write_timeout)
+        return min(self.head_timeout, self.idle_timeout, self.body_timeout, self.write_timeout, self.handshake_timeout)
 
 
 @dataclass(frozen=True, slots=True)

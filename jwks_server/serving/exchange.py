@@ -52,16 +52,12 @@ class Event(Enum):
 # The client, the kernel, the clock and the shutdown cause these; their timing is not this program's.
 EXTERNAL = frozenset({Event.WRITE_PAUSED, Event.WRITE_RESUMED, Event.TURN, Event.STOPPED, Event.LOST})
 
-# The states in which a reply may be written.
-MAY_WRITE = frozenset(
-    {State.HANDSHAKING, State.IDLE, State.BLANK, State.READING, State.ANSWERING, State.STALLED, State.LAST_CALL}
-)
 # The last reply is written.
 ENDING = frozenset({State.LINGERING, State.CLOSING, State.CLOSED})
 # An answer is in progress, or will be without another byte: such a connection outlives its client's half-close.
 UNANSWERED = frozenset({State.QUEUED, State.ANSWERING, State.STALLED, State.CHOKED})
 
-_OPEN = frozenset(State) - ENDING
+_OPEN = tuple(state for state in State if state not in ENDING)
 
 TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
     {

@@ -81,9 +81,9 @@ def check_plain(part: bytes | bytearray, name: str) -> None:
     Raises:
         BadRequest: It can't be a part of a head.
     """
-    pairs = part.count(b"\r\n")
-    alone = part.count(b"\n") != pairs or part.count(b"\r") != pairs + part.endswith(b"\r")
-    if alone or part.translate(None, _PLAIN):
+    feeds, returns = part.count(b"\n"), part.count(b"\r")
+    pairs = part.count(b"\r\n") if feeds else 0
+    if feeds != pairs or returns != pairs + part.endswith(b"\r") or part.translate(None, _PLAIN):
         raise BadRequest("The data is not an HTTP request: its lines are plain characters and end in CRLF.", name)
 
 
