@@ -1,7 +1,7 @@
 """An aiohttp application at its addresses."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -9,11 +9,13 @@ from aiohttp import web
 from jwks_server.address import AnyAddress
 from jwks_server.options.settings import Limits, Listening
 from jwks_server.serving.certificate import Certificate
-from jwks_server.serving.connection import http_connections
+from jwks_server.serving.connection import HttpConnection, http_connections
 from jwks_server.serving.connections import Connections, LogAccess
+from jwks_server.serving.exchange import State
+from jwks_server.serving.handshakes import Handshakes
 from jwks_server.serving.listeners import Listener
 from jwks_server.serving.response_cache import ResponseCache
-from jwks_server.serving.tls_wire import tls_connections
+from jwks_server.serving.tls_wire import TlsWire
 from jwks_server.stats import Traffic
 
 
@@ -76,3 +78,16 @@ async def opened(
     finally:
         await asyncio.gather(*(one.close() for one in listeners))
         await connections.finish(how.grace)
+
+
+def tls_connections(connections: Connections, certificate: Certificate) -> Callable[[], TlsWire]:
+    """Return the protocol factory for a listener with TLS."""
+    handshakes = Handshakes(connections)
+
+    def begin() -> TlsWire:
+        connection = HttpConnection(connections)
+        connection.state = State.HANDSHAKING
+        connections.admit(connection)
+        return TlsWire(connection, certificate, handshakes)
+
+    return begin

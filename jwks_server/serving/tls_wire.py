@@ -4,20 +4,15 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, cast
 
 from jwks_server.serving import client_hello
 from jwks_server.serving.certificate import Certificate
 from jwks_server.serving.connection import HttpConnection
-from jwks_server.serving.connections import Connections
-from jwks_server.serving.exchange import State
 from jwks_server.serving.handshakes import Handshakes
+from jwks_server.serving.tls_engine import PIECE_BYTES, TlsEngine
 
-# OpenSSL's buffers keep the size of the largest piece that they were given.
-_PIECE_BYTES = 16 * 1024
 _NOT_CONNECTED = asyncio.Transport()
-_NO_BUFFER = ssl.MemoryBIO()
 
 
 class TlsWire(asyncio.Protocol):
@@ -32,10 +27,9 @@ class TlsWire(asyncio.Protocol):
     """
 
     _transport = _NOT_CONNECTED
-    _tls: ssl.SSLObject | None = None
+    _tls: TlsEngine | None = None
     _hello: bytearray | None = None
     _plain = False  # the client speaks no TLS
-    _secured = False
     _write_paused = False
     _deferred = False  # what is written is sent at the end of the data that is being handled
     _shut = False  # our side of TLS is closed
@@ -47,7 +41,6 @@ class TlsWire(asyncio.Protocol):
         self._handshakes = handshakes
         self._unsent: deque[memoryview] = deque()
         self._at_end: Callable[[], None] | None = None
-        self._incoming = self._outgoing = _NO_BUFFER
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -62,7 +55,6 @@ class TlsWire(asyncio.Protocol):
         self._unsent.clear()
         # They would wait for the garbage collector: the connection has its wire, and the wire its connection.
         self._tls = self._hello = self._at_end = None
-        self._incoming = self._outgoing = _NO_BUFFER
         del self._connection
 
     def data_received(self, data: bytes) -> None:
@@ -72,7 +64,7 @@ class TlsWire(asyncio.Protocol):
         elif self._tls is None:
             self._take_hello(data)
         else:
-            self._decrypt(data)
+            self._decrypt(self._tls, data)
 
     def eof_received(self) -> bool:
         """Take note that the client has closed its sending side."""
@@ -86,8 +78,8 @@ class TlsWire(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Encrypt what waits."""
         self._write_paused = False
-        while self._unsent and not self._write_paused:
-            self._encrypt(self._unsent.popleft())
+        while self._tls and self._unsent and not self._write_paused:
+            self._encrypt(self._tls, self._unsent.popleft())
         if not self._write_paused:
             if self._at_end:
                 self._at_end()
@@ -121,21 +113,17 @@ class TlsWire(asyncio.Protocol):
         """Begin the handshake: it is this connection's turn."""
         if self._hello is None or self._transport.is_closing():
             return
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = self._certificate.context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._tls = TlsEngine(self._certificate.context)
         hello, self._hello = bytes(self._hello), None
-        self._decrypt(hello)
+        self._decrypt(self._tls, hello)
 
-    def _decrypt(self, data: bytes) -> None:
+    def _decrypt(self, tls: TlsEngine, data: bytes) -> None:
         self._deferred = True
         try:
-            for at in range(0, len(data), _PIECE_BYTES):
-                self._incoming.write(data[at : at + _PIECE_BYTES] if len(data) > _PIECE_BYTES else data)
-                if not self._secured and not self._shake():
-                    continue
-                self._read()
-                if self._shut or self._tls is None:
-                    break
+            for at in range(0, len(data), PIECE_BYTES):
+                tls.feed(data[at : at + PIECE_BYTES] if len(data) > PIECE_BYTES else data)
+                if not self._is_over and (tls.secured or self._shake_hands(tls)):
+                    self._read(tls)
         except ssl.SSLError:
             self._flush()
             self._fail()
@@ -143,38 +131,30 @@ class TlsWire(asyncio.Protocol):
             self._deferred = False
             self._flush()
 
-    def _shake(self) -> bool:
-        """Go on with the handshake; tell whether it is complete."""
-        with suppress(ssl.SSLWantReadError):
-            self._object.do_handshake()
-            self._secured = True
-            self._handshakes.leave(self)
-            self._connection.secured()
-        return self._secured
+    def _shake_hands(self, tls: TlsEngine) -> bool:
+        if not tls.shake_hands():
+            return False
+        self._handshakes.leave(self)
+        self._connection.secured()
+        return True
+
+    def _read(self, tls: TlsEngine) -> None:
+        """Give the connection what is decrypted."""
+        while not self._is_over and (data := tls.read()) is not None:
+            if data:
+                self._connection.data_received(data)
+                continue
+            if not self._connection.eof_received():  # the client has closed its side of TLS
+                self.close()
+            return
 
     @property
-    def _object(self) -> ssl.SSLObject:
-        return cast("ssl.SSLObject", self._tls)
-
-    def _read(self) -> None:
-        """Give the connection what is decrypted."""
-        tls = self._object
-        while self._incoming.pending or tls.pending():
-            try:
-                data = tls.read(_PIECE_BYTES)
-            except ssl.SSLWantReadError:
-                return
-            if not data:  # the client has closed its side of TLS
-                if not self._connection.eof_received():
-                    self.close()
-                return
-            self._connection.data_received(data)
-            if self._shut or self._tls is None:
-                return
+    def _is_over(self) -> bool:
+        return self._shut or self._tls is None
 
     def _fail(self) -> None:
         """Close a connection whose handshake or TLS failed."""
-        self._handshakes.fail(self, handshake=not self._secured)
+        self._handshakes.fail(self, handshake=not (self._tls and self._tls.secured))
         self._closing = self._shut = True
         self._hello = None
         self._connection.ended()
@@ -188,31 +168,30 @@ class TlsWire(asyncio.Protocol):
             self._transport.write(data)
         elif self._write_paused or self._unsent:
             self._unsent.append(memoryview(bytes(data)))
-        elif len(data) <= _PIECE_BYTES:
-            self._object.write(data)
+        elif len(data) <= PIECE_BYTES:
+            self._tls.write(data)
             if not self._deferred:
                 self._flush()
         else:
-            self._encrypt(memoryview(bytes(data)))
+            self._encrypt(self._tls, memoryview(bytes(data)))
 
-    def _encrypt(self, data: memoryview) -> None:
+    def _encrypt(self, tls: TlsEngine, data: memoryview) -> None:
         """Encrypt piece by piece, as long as the event loop has room."""
         while data and not self._write_paused:
-            self._object.write(data[:_PIECE_BYTES])
-            data = data[_PIECE_BYTES:]
+            tls.write(data[:PIECE_BYTES])
+            data = data[PIECE_BYTES:]
             self._flush()
         if data:
             self._unsent.appendleft(data)
 
     def _flush(self) -> None:
-        if self._tls is not None and self._outgoing.pending and not self._transport.is_closing():
-            self._transport.write(self._outgoing.read())
+        if self._tls and (data := self._tls.take()) and not self._transport.is_closing():
+            self._transport.write(data)
 
     def _shut_down(self) -> None:
         """Say in TLS that nothing more comes."""
-        if self._tls is not None and not self._shut:
-            with suppress(ssl.SSLError):  # the client has not said so yet, and need not
-                self._object.unwrap()
+        if self._tls and not self._shut:
+            self._tls.shut_down()
             self._flush()
         self._shut = True
 
@@ -265,16 +244,3 @@ class TlsWire(asyncio.Protocol):
     def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - asyncio's own signature
         """Tell about the socket."""
         return self._transport.get_extra_info(name, default)
-
-
-def tls_connections(connections: Connections, certificate: Certificate) -> Callable[[], TlsWire]:
-    """Return the protocol factory for a listener with TLS."""
-    handshakes = Handshakes(connections)
-
-    def begin() -> TlsWire:
-        connection = HttpConnection(connections)
-        connection.state = State.HANDSHAKING
-        connections.admit(connection)
-        return TlsWire(connection, certificate, handshakes)
-
-    return begin

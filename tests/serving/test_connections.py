@@ -531,3 +531,17 @@ async def test_large_heads_in_two_parts(site: Serve, catalog: Keys, size: int) -
     async with site(catalog, max_head=size - 1) as here:
         for at in (size, size - 5, size - 4, size - 1):
             assert statuses(await here.say(one[:at], one[at:])) == [431]
+
+
+async def test_large_replies_one_after_the_other(site: Serve, large: Keys) -> None:
+    """Replies larger than any buffer arrive whole and in order, though the client reads late."""
+    async with site(large) as here:
+        reader, writer = await here.connect()
+        writer.write(GET + GET + LAST)
+        await asyncio.sleep(0.2)
+        for _ in range(2):
+            assert (await read_reply(reader)).partition(b"\r\n\r\n")[2] == LARGE
+        async with asyncio.timeout(HANG_SECONDS):
+            assert (await reader.read()).partition(b"\r\n\r\n")[2] == LARGE
+        writer.close()
+        assert not here.traffic.timed_out
