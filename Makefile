@@ -1,4 +1,4 @@
-# make run, make test: on a machine with only Python 3.11+, its venv module, and make.
+# `make run` and `make test` need only Python 3.11 or later with its venv module, and make. `make help` lists the targets.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,57 +6,92 @@ NPM_FLAGS := --silent --ignore-scripts --no-package-lock --no-audit --no-fund
 WHEEL_CHECK := build/wheel-check
 TWO_AT_ONCE := -n 2 --dist worksteal
 
-.PHONY: run test check lint types layers wheel-test clients conformance bench clean
+.PHONY: help run test check lint workflows fmt types layers coverage wheel-test dist sbom clients conformance bench mutants clean
 
-run: $(VENV)/run
+help: ## List the targets.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
+
+run: $(VENV)/run ## Serve sample_keys/ on 127.0.0.1:8080.
 	$(BIN)/jwks-server serve sample_keys
 
-test: $(VENV)/test
+test: $(VENV)/test ## Run the tests.
 	$(BIN)/python -m pytest $(TWO_AT_ONCE)
 
-check: lint types layers test wheel-test
+check: lint types layers test wheel-test ## Run everything that must pass before a change is merged.
 
-lint: $(VENV)/dev
+lint: $(VENV)/dev workflows ## Check style and format with ruff, and the workflows with actionlint.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-types: $(VENV)/dev
+workflows: $(VENV)/dev ## Check .github/workflows with actionlint.
+	@if test -x $(BIN)/actionlint; then $(BIN)/actionlint .github/workflows/*.yml; \
+	else echo "actionlint is not available here; the workflows are not checked"; fi
+
+fmt: $(VENV)/dev ## Format the code, and fix what ruff can fix by itself.
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+types: $(VENV)/dev ## Check the types with mypy.
 	$(BIN)/mypy
 
-layers: $(VENV)/dev
+layers: $(VENV)/dev ## Check the import layers.
 	$(BIN)/lint-imports
 
-# What is released is the wheel: its tests run where the source folder can't be imported.
-wheel-test: $(VENV)/dev
+# One limits the size of a process's files, and coverage writes one too; the other interrupts a start, which coverage slows.
+NOT_MEASURED := --deselect tests/commands/test_render.py::test_a_failure_half_way --deselect tests/commands/test_wait.py::test_interrupted
+
+coverage: $(VENV)/dev ## Run the tests and fail below the coverage floor (lines and branches, subprocesses included).
+	rm -rf build/coverage
+	mkdir -p build/coverage
+	$(BIN)/coverage run -m pytest $(TWO_AT_ONCE) $(NOT_MEASURED)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+# The wheel is what is released, so the tests also run where the source folder can't be imported.
+wheel-test: $(VENV)/dev ## Build the wheel, install it elsewhere and run the tests against it.
 	rm -rf $(WHEEL_CHECK) dist
 	$(BIN)/python -m build --wheel --outdir dist
 	mkdir -p $(WHEEL_CHECK)
-	cp -R tests sample_keys deploy docs README.md CHANGELOG.md pyproject.toml $(WHEEL_CHECK)
+	cp -R tests sample_keys deploy docs .github .pre-commit-config.yaml Makefile *.md pyproject.toml $(WHEEL_CHECK)
 	$(PYTHON) -m venv $(WHEEL_CHECK)/.venv
 	$(WHEEL_CHECK)/.venv/bin/pip install --quiet "$$(ls dist/*.whl)[test]"
 	cd $(WHEEL_CHECK) && .venv/bin/python -m pytest $(TWO_AT_ONCE)
+
+dist: $(VENV)/dev ## Build the wheel and the source distribution in dist/.
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+
+# The list holds what the wheel installs and nothing that only a developer needs.
+sbom: $(VENV)/dev ## List the wheel and its dependencies in build/sbom.cdx.json (CycloneDX).
+	rm -rf build/sbom
+	$(PYTHON) -m venv --without-pip build/sbom
+	$(BIN)/pip --python build/sbom install --quiet dist/*.whl
+	$(BIN)/cyclonedx-py environment --output-reproducible --output-file build/sbom.cdx.json build/sbom/bin/python
 
 $(VENV)/run $(VENV)/test $(VENV)/clients $(VENV)/dev: $(VENV)/%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable ".$(if $(filter-out run,$*),[$*])"
 	touch $@
 
-# Real JWKS clients from PyPI and, where npm is, from npm; prints what each makes of the server.
-clients: $(VENV)/clients
+clients: $(VENV)/clients ## Run real JWKS clients from PyPI, and from npm if it is installed, against the server.
 	! command -v npm >/dev/null || (cd tests/clients/js && npm install $(NPM_FLAGS)) || rm -rf tests/clients/js/node_modules
 	cd tests && ../$(BIN)/python -m clients.matrix
 
-# REDbot and schemathesis need other versions of some libraries than we do, so they live apart.
-conformance: $(VENV)/test
+# REDbot and schemathesis need other versions of some libraries, so they have a venv of their own.
+conformance: $(VENV)/test ## Run REDbot and schemathesis against the server.
 	$(PYTHON) -m venv build/conformance
 	build/conformance/bin/pip install --quiet redbot schemathesis
 	$(BIN)/python tests/conformance.py build/conformance/bin
 
-# Beside nginx, Go, plain aiohttp and a C floor: needs Debian's nginx, wrk, golang-go and gcc, and says so.
-bench: $(VENV)/dev
+# Needs Debian's nginx, wrk, golang-go and gcc; it names the packages that are missing.
+bench: $(VENV)/dev ## Measure the server beside nginx, Go, plain aiohttp and a C floor.
 	cd tests && ../$(BIN)/python -m bench.rotation
 	cd tests && ../$(BIN)/python -m bench.issuers
 	cd tests && ../$(BIN)/python -m bench.compare
 
-clean:
+# About 10 minutes.
+mutants: $(VENV)/dev ## Put small faults into a copy of the program, and check that a test notices each.
+	cd tests && ../$(BIN)/python -m mutants.run
+
+clean: ## Remove the venv and everything that was built.
 	rm -rf $(VENV) build dist tests/clients/js/node_modules

@@ -9,8 +9,8 @@ _INTERRUPTED = 130
 def main() -> None:
     """Run the command line.
 
-    ``serve`` takes the signals in hand before the imports, which take longer than a signal may. What ends any other
-    command is no success.
+    The imports take a while, and a signal may come before they are done. So ``serve`` handles signals first, and ends
+    with success. A signal that ends another command is a failure.
     """
     if sys.argv[1:2] == ["serve"]:
         _take_signals()
@@ -25,7 +25,7 @@ def main() -> None:
 def _take_signals() -> None:
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the first load reads everything anyway
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a reload is not needed: everything is about to be read
 
 
 def _leave(_number: int, _frame: object) -> None:

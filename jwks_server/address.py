@@ -1,6 +1,5 @@
-"""Where to listen: HOST:PORT, a unix socket's path, or a descriptor that was handed down."""
+"""Addresses to listen at: HOST:PORT, a unix socket's path, or the number of an open socket."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -8,14 +7,13 @@ from pathlib import Path
 from jwks_server.errors import ConfigError
 
 _MAX_PORT = 65535
-_FIRST_DESCRIPTOR = 3
 _PORT_DIGITS = 5
 _MAX_UNIX_PATH_BYTES = 107  # unix(7)
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A TCP address; port 0 is any free one."""
+    """A TCP address; port 0 takes any free port."""
 
     host: str
     port: int
@@ -27,7 +25,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class UnixAddress:
-    """The path of a unix socket, made at start and removed at the end."""
+    """The path of a unix socket. It is made at the start and removed at the end."""
 
     path: Path
 
@@ -37,7 +35,7 @@ class UnixAddress:
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """A listening socket that this process was started with."""
+    """A listening socket that was open when this process started."""
 
     number: int
 
@@ -52,7 +50,7 @@ def parse_address(text: str, flag: str = "--bind") -> AnyAddress:
     """Read ``HOST:PORT``, ``[IPV6]:PORT``, ``unix:PATH`` or ``fd:N``.
 
     Raises:
-        ConfigError: The text is none of them; the message names the flag.
+        ConfigError: The text is not an address; the message names the flag.
     """
     kind, _, rest = text.partition(":")
     if kind == "unix":
@@ -67,12 +65,12 @@ def parse_address(text: str, flag: str = "--bind") -> AnyAddress:
     bracketed = host.startswith("[") and host.endswith("]")
     is_port = port.isascii() and port.isdigit() and len(port) <= _PORT_DIGITS and int(port) <= _MAX_PORT
     if not colon or not is_port or not _is_host(host.strip("[]")) or (":" in host) != bracketed:
-        raise ConfigError(f"{flag} {text} is not HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N; mend it.")
+        raise ConfigError(f"{flag} {text} is not HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N; correct it.")
     return Address(host.strip("[]"), int(port))
 
 
 def _is_host(text: str) -> bool:
-    """Tell whether a text can be an address or a name; empty is every address of the machine."""
+    """Tell whether a text can be an address or a name; an empty text means every address of the machine."""
     if ":" in text:
         try:
             IPv6Address(text)
@@ -83,20 +81,3 @@ def _is_host(text: str) -> bool:
         return not text or (text.isprintable() and " " not in text and bool(text.encode("idna")))
     except UnicodeError:
         return False
-
-
-def handed_down(environment: Mapping[str, str], pid: int) -> tuple[tuple[str, Descriptor], ...]:
-    """List the sockets that systemd started this process with, each with its name (sd_listen_fds(3)).
-
-    Raises:
-        ConfigError: What is said of them makes no sense.
-    """
-    if environment.get("LISTEN_PID") != str(pid):
-        return ()
-    listed = environment.get("LISTEN_FDS", "0")
-    if not (listed.isascii() and listed.isdigit() and len(listed) <= _PORT_DIGITS):
-        raise ConfigError(f"LISTEN_FDS={listed} is no number of sockets; start the program through systemd.")
-    number = int(listed)
-    names = environment.get("LISTEN_FDNAMES", "").split(":")
-    names += [""] * number
-    return tuple((names[index], Descriptor(_FIRST_DESCRIPTOR + index)) for index in range(number))

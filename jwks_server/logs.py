@@ -1,5 +1,7 @@
 """Logs: one line per event on standard error, for people or for machines."""
 
+import atexit
+import io
 import logging
 import queue
 import sys
@@ -55,7 +57,11 @@ def logging_to_stderr(log_format: LogFormat, log_level: str) -> Iterator[None]:
         if log_format == "json"
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), sort_keys=False)
     )
-    handler = logging.StreamHandler(sys.stderr)
+    # Not sys.stderr itself: the interpreter waits for its lock at the end, and a blocked writer would hold it.
+    stream = io.TextIOWrapper(
+        io.FileIO(sys.stderr.fileno(), "wb", closefd=False), sys.stderr.encoding, "backslashreplace", write_through=True
+    )
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -82,6 +88,8 @@ def logging_to_stderr(log_format: LogFormat, log_level: str) -> Iterator[None]:
         stopping = threading.Thread(target=listener.stop, daemon=True)
         stopping.start()
         stopping.join(_LAST_LINES_SECONDS)
+        if stopping.is_alive():
+            atexit.unregister(logging.shutdown)  # it would wait for the blocked writer
 
 
 class Seldom:

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import signal
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -11,11 +11,13 @@ from typing import Any
 
 import aiohttp.http_parser
 import structlog
+import uvloop
 
 from jwks_server import systemd
 from jwks_server.errors import ListenError, ParserMissing, TaskDied
 from jwks_server.logs import Seldom
 from jwks_server.options.settings import Loop, Settings
+from jwks_server.options.variables import CODE, Unknown
 from jwks_server.published.catalog import Catalog
 from jwks_server.published.pages import Endpoint
 from jwks_server.serving import access, admin, public
@@ -25,6 +27,7 @@ from jwks_server.serving.response_cache import ResponseCache
 from jwks_server.serving.site import opened, prepared
 from jwks_server.serving.status import Reported
 from jwks_server.source.directory import Directory
+from jwks_server.source.passphrase import passphrase
 from jwks_server.source.reload import Reloader
 from jwks_server.source.state import StateFile
 from jwks_server.source.triggers import Trigger, Triggers
@@ -35,7 +38,7 @@ from jwks_server.threads import in_thread
 _FIRST_LOAD_SECONDS = 5.0
 _SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 _ADMIN_CONNECTIONS = 32
-_ADMIN_GRACE_SECONDS = 1.0
+_ADMIN_SHUTDOWN_SECONDS = 1.0
 
 _log = structlog.get_logger(__name__)
 _seldom = Seldom(_log)
@@ -45,21 +48,27 @@ def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
-        ConfigError: There is no room for the connections.
         ListenError: An address can't be listened on.
         TaskDied: A background task ended.
+        ConfigError: The passphrase can't be read, or there can't be so many connections.
         ParserMissing: aiohttp would parse requests in Python.
         TlsInvalid: The certificate and its key can't be used.
     """
     if aiohttp.http_parser.HttpRequestParser is aiohttp.http_parser.HttpRequestParserPy:
         raise ParserMissing("aiohttp's parser in C is switched off or missing; unset AIOHTTP_NO_EXTENSIONS.")
     limits = replace(settings.limits, max_connections=room_for_connections(settings.limits.max_connections))
-    settings = replace(settings, limits=limits)
+    settings = replace(settings, limits=limits, passphrase=passphrase(settings.passphrase_file))
     gc.freeze()  # what the imports created stays, so that no collection needs to visit it
     with asyncio.Runner(loop_factory=_loop_factory(settings.loop)) as runner:
         runner.run(serve(settings))
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+
+
+def log_unknown_variables(variables: Iterable[Unknown]) -> None:
+    """Log the environment variables that have no effect."""
+    for one in variables:
+        _log.warning("variable-ignored", code=CODE, variable=one.name, nearest=one.nearest, reason=one.reason)
 
 
 async def serve(settings: Settings) -> None:
@@ -100,7 +109,10 @@ async def serve(settings: Settings) -> None:
             }
             background = [tasks.create_task(_run_until_cancelled(one), name=name) for name, one in work.items()]
             async with opened(
-                admin_connections, how.admin, replace(how, grace=_ADMIN_GRACE_SECONDS, reuse_port=False), name="admin"
+                admin_connections,
+                how.admin,
+                replace(how, shutdown_timeout=_ADMIN_SHUTDOWN_SECONDS, reuse_port=False),
+                name="admin",
             ):
                 # Before the first load every answer would be a 503; but a directory that hangs must not delay clients.
                 if not await _first_of(stop, reloader.started, within=_FIRST_LOAD_SECONDS):
@@ -196,8 +208,4 @@ async def _run_until_cancelled(work: Callable[[], Coroutine[object, object, None
 
 
 def _loop_factory(loop: Loop) -> Callable[[], asyncio.AbstractEventLoop] | None:
-    if loop == "asyncio":
-        return None
-    import uvloop  # noqa: PLC0415 - only the loop that is chosen is loaded
-
-    return uvloop.new_event_loop
+    return None if loop == "asyncio" else uvloop.new_event_loop

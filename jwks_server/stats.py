@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from jwks_server.errors import JwksError
+from jwks_server.keys.evaluation import Evaluation
 
 ServedBy = Literal["cache", "application"]
 Deadline = Literal["head", "idle", "body", "write", "handshake"]
@@ -56,6 +57,7 @@ class Reloads:
         last: The time, the trigger and the outcome of the last one, periodic rescans without a change left out.
         last_success: When a reload last found no fault.
         faults: What is wrong now, by issuer.
+        issuers: What was decided about each issuer, by its path.
         watch: How the directory is followed: ``events``, or ``rescan`` if the kernel reports none.
     """
 
@@ -65,6 +67,7 @@ class Reloads:
     last: tuple[float, str, str] | None = None
     last_success: float | None = None
     faults: Mapping[str, tuple[JwksError, ...]] = field(default_factory=dict)
+    issuers: Mapping[str, Evaluation] = field(default_factory=dict)
     watch: str = "events"
 
     def add(  # noqa: PLR0913 - the facts of a reload

@@ -1,18 +1,18 @@
-"""Text from outside, made fit to be shown: any bytes may be in a file's name, or in what a server answers."""
+"""Text from outside, made safe to print: a file's name and a server's answer can hold any bytes."""
 
 import os
 
 
 def printable(text: str) -> str:
-    """Escape a text that could steer a terminal, or is no Unicode."""
+    """Escape a text that has control characters, or that is not valid Unicode."""
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
 def well_formed(text: str) -> str:
-    """Escape only what is no Unicode."""
+    """Escape only what is not valid Unicode."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def reason(exc: OSError) -> str:
-    """Say what is wrong in the system's words, or in the error's own where it isn't the system's."""
+    """Describe an error in the system's words; an error without a number speaks for itself."""
     return os.strerror(exc.errno) if exc.errno else str(exc)

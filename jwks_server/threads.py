@@ -1,9 +1,10 @@
-"""Blocking work off the event loop, in a thread that never keeps the process from ending."""
+"""Blocking work in a thread that doesn't keep the process from ending."""
 
 import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -12,27 +13,23 @@ T = TypeVar("T")
 async def in_thread(work: Callable[[], T]) -> T:
     """Run a function in a daemon thread and wait for its result.
 
-    A filesystem that hangs would block a pooled thread for ever, and the pool is waited for at exit; this one isn't.
+    A filesystem that hangs would block a thread of asyncio's pool, and the process waits for that pool when it ends.
+    It doesn't wait for a daemon thread.
     """
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[T] = loop.create_future()
 
-    def settle(result: T | None, error: BaseException | None) -> None:
-        if outcome.cancelled():
-            return
-        if error is None:
-            outcome.set_result(result)  # type: ignore[arg-type]  # None only where T is
-        else:
-            outcome.set_exception(error)
+    def unless_cancelled(finish: Callable[[], None]) -> None:
+        if not outcome.cancelled():
+            finish()
 
     def run() -> None:
-        result, error = None, None
         try:
-            result = work()
-        except BaseException as exc:  # noqa: BLE001 - handed to whoever waits
-            error = exc
-        with suppress(RuntimeError):  # the loop has been closed: no one waits any more
-            loop.call_soon_threadsafe(settle, result, error)
+            finish = partial(outcome.set_result, work())
+        except BaseException as exc:  # noqa: BLE001 - raised again in the task that waits
+            finish = partial(outcome.set_exception, exc)
+        with suppress(RuntimeError):  # the loop is closed, so nothing waits for the result
+            loop.call_soon_threadsafe(unless_cancelled, finish)
 
-    threading.Thread(target=run, name="jwks-reload", daemon=True).start()
+    threading.Thread(target=run, name="jwks-blocking", daemon=True).start()
     return await outcome

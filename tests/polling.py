@@ -22,7 +22,8 @@ class Judge:
         seen: The distinct sets of kids, in the order in which they were first seen.
     """
 
-    def __init__(self, pollers: int) -> None:
+    def __init__(self, pollers: int, patience: float) -> None:
+        self._patience = patience
         self.seen: dict[Kids, int] = {}
         self._last: list[Kids | None] = [None] * pollers
         self._counts = [0] * pollers
@@ -56,14 +57,16 @@ class Judge:
         await self._wait(lambda: all(count >= enough for count, enough in zip(self._counts, goal, strict=True)))
 
     async def _wait(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(HANG_SECONDS), self._news:
+        async with asyncio.timeout(self._patience), self._news:
             await self._news.wait_for(condition)
 
 
 @asynccontextmanager
-async def polling(server: Running, pollers: int = 2, issuer: str = "") -> AsyncIterator[Judge]:
+async def polling(
+    server: Running, pollers: int = 2, issuer: str = "", *, patience: float = HANG_SECONDS
+) -> AsyncIterator[Judge]:
     """Poll an issuer's set from several kept connections, until the block ends or an answer is wrong."""
-    judge = Judge(pollers)
+    judge = Judge(pollers, patience)
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(_poll(server.port, number, judge, issuer)) for number in range(pollers)]
         await judge.more(1)

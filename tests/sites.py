@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from aiohttp import web
 from support import HANG_SECONDS, trusting
 
 from jwks_server.address import Address
@@ -66,16 +67,21 @@ class Site:
 
 @asynccontextmanager
 async def site(
-    catalog: Catalog, *, cached: bool = True, certificate: Certificate | None = None, **limits: Any
+    catalog: Catalog,
+    *,
+    cached: bool = True,
+    app: web.Application | None = None,
+    certificate: Certificate | None = None,
+    **limits: Any,
 ) -> AsyncIterator[Site]:
-    """Serve the catalog until the block ends, over TLS if there is a certificate."""
+    """Serve the catalog, or an application in its place, until the block ends; over TLS if there is a certificate."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     traffic = Traffic()
     cache = ResponseCache(catalog, traffic) if cached else None
-    how = Listening(public=(Address("127.0.0.1", port),), grace=1.0)
+    how = Listening(public=(Address("127.0.0.1", port),), shutdown_timeout=1.0)
     async with prepared(
-        application(catalog, PATH), Limits(**{"max_connections": 1000, **limits}), traffic, cache=cache
+        app or application(catalog, PATH), Limits(**{"max_connections": 1000, **limits}), traffic, cache=cache
     ) as connections:
         deadlines = asyncio.create_task(connections.keep_deadlines())
         async with opened(connections, how.public, how, name="public", certificate=certificate):

@@ -8,8 +8,9 @@ import os
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -28,12 +29,18 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from jwks_server.keys.keyset import read_file
+from jwks_server.keys.evaluate import evaluate
+from jwks_server.keys.evaluation import Evaluation, Rules
+from jwks_server.keys.keyset import KeyFile, KeySet, read_file
+from jwks_server.keys.observation import Observation
+from jwks_server.keys.policy import Policy
+from jwks_server.keys.policy_text import PolicyText
 
 ROOT = Path(__file__).parent.parent
 # The console script beside this interpreter, whatever PATH says.
 SCRIPT = str(Path(sys.executable).with_name("jwks-server"))
-HANG_SECONDS = 30
+# Long enough for a busy machine: only a test that fails waits so long.
+HANG_SECONDS = 60
 PASSPHRASE = b"correct horse"
 
 _GENERATORS: dict[str, Callable[[], Any]] = {
@@ -276,3 +283,28 @@ def sign(
         case _:
             signature = private.sign(signing_input)
     return (signing_input + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()
+
+
+def evaluated(
+    files: Iterable[KeyFile],
+    policy: Policy,
+    previous: Evaluation | KeySet | None = None,
+    now: float = 0,
+) -> Evaluation:
+    """Evaluate files that are there as a whole; the policy is given as it is, as if ``jwks.toml`` were empty."""
+    before = previous if isinstance(previous, Evaluation) else Evaluation(previous, serves=previous is not None)
+    before = replace(before, policy_text=PolicyText(policy, text=b""), build_at=now)
+    seen = Observation({file.name: file for file in files}, None, whole=True)
+    return evaluate(seen, before, now, Rules(policy), place="keys", alone=True)
+
+
+def build(
+    files: Iterable[KeyFile],
+    policy: Policy,
+    previous: Evaluation | KeySet | None = None,
+    now: float = 0,
+) -> KeySet:
+    """As ``evaluated``; give the key set."""
+    keyset = evaluated(files, policy, previous, now).keyset
+    assert keyset is not None
+    return keyset

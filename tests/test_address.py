@@ -1,4 +1,4 @@
-"""Where to listen."""
+"""Addresses to listen at."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jwks_server.address import Address, Descriptor, UnixAddress, handed_down, parse_address
+from jwks_server.address import Address, Descriptor, UnixAddress, parse_address
 from jwks_server.errors import ConfigError
 
 
@@ -52,7 +52,7 @@ def test_address(text: str, host: str, port: int) -> None:
     ],
 )
 def test_no_address(text: str) -> None:
-    """Anything else is told what to write instead."""
+    """Any other text is refused with what to write instead."""
     with pytest.raises(ConfigError, match="--bind"):
         parse_address(text)
 
@@ -76,17 +76,3 @@ def test_flag_is_named() -> None:
     """The message names the flag that was given."""
     with pytest.raises(ConfigError, match="--admin-bind"):
         parse_address("x", "--admin-bind")
-
-
-def test_handed_down() -> None:
-    """Systemd's sockets are listed by number with their names, for the process that they are meant for."""
-    environment = {"LISTEN_PID": "7", "LISTEN_FDS": "3", "LISTEN_FDNAMES": "public:admin"}
-    assert handed_down(environment, 7) == (
-        ("public", Descriptor(3)),
-        ("admin", Descriptor(4)),
-        ("", Descriptor(5)),
-    )
-    assert handed_down(environment, 8) == ()
-    assert handed_down({}, 7) == ()
-    with pytest.raises(ConfigError, match="LISTEN_FDS"):
-        handed_down({"LISTEN_PID": "7", "LISTEN_FDS": "x"}, 7)

@@ -91,7 +91,7 @@ async def test_slow_clients(keys: Path, descriptors: int, slow: int) -> None:
             await ask_anew(server.port, 50)
         async with asyncio.timeout(HANG_SECONDS):
             while await metric(server, "jwks_server_connections_open") > 0:
-                await asyncio.sleep(0.05)
+                pass
         assert resident(server) < before + 30
         assert await metric(server, "jwks_server_connections_refused_total") == 0
 

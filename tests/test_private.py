@@ -16,6 +16,7 @@ from support import (
     HANG_SECONDS,
     PASSPHRASE,
     PUBLISHABLE_KINDS,
+    build,
     certificate_pem,
     certify,
     key,
@@ -26,7 +27,6 @@ from support import (
 )
 
 from jwks_server.errors import KeyFileError
-from jwks_server.keys.build import build
 from jwks_server.keys.keyset import read_file
 from jwks_server.keys.kinds import KINDS
 from jwks_server.keys.policy import Policy

@@ -1,4 +1,4 @@
-"""The end under load: nobody who was let in is left without a whole answer."""
+"""The shutdown under load: each admitted client gets a whole answer."""
 
 import asyncio
 import os
@@ -49,8 +49,15 @@ class Clients:
             return await asyncio.open_connection("127.0.0.1", self.port)
         return None
 
+    async def more(self, answers: int) -> None:
+        """Wait for some more answers."""
+        goal = self.answers + answers
+        while self.answers < goal:
+            self.news.clear()
+            await self.news.wait()
+
     async def fresh(self) -> None:
-        """Ask on a new connection each time, until there is no one to connect to."""
+        """Ask on a new connection each time, until connections are refused."""
         while connection := await self._connect():
             reader, writer = connection
             writer.write(_LAST)
@@ -66,41 +73,43 @@ class Clients:
                 writer.write(GET)
             writer.close()
 
-    async def half(self, stopped: asyncio.Event, *, after: float) -> None:
-        """Send a part of a request, and the rest only some time after the server was told to stop."""
+    async def half(self, moment: asyncio.Event) -> None:
+        """Send a part of a request, and the rest only after a moment of the server's end."""
         connection = await self._connect()
         assert connection is not None
         reader, writer = connection
         writer.write(_LAST[:30])
-        await stopped.wait()
-        await asyncio.sleep(after)
+        await moment.wait()
         writer.write(_LAST[30:])
         await self._whole(reader, "half")
         writer.close()
 
 
 @pytest.mark.parametrize("flags", [(), ("--drain", "0.5"), ("--loop", "asyncio"), ("--no-response-cache",)])
-async def test_nobody_is_cut(tmp_path: Path, flags: tuple[str, ...]) -> None:
+async def test_every_client_is_answered(tmp_path: Path, flags: tuple[str, ...]) -> None:
     """Fresh, kept and half-sent requests all get whole answers through three SIGHUPs and a SIGTERM."""
     (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
     async with serving(tmp_path, *flags) as server:
-        clients, stopped = Clients(server.port), asyncio.Event()
+        clients = Clients(server.port)
+        told, stopping, closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
         async with asyncio.timeout(HANG_SECONDS), asyncio.TaskGroup() as tasks:
+            fresh = [tasks.create_task(clients.fresh()) for _ in range(8)]
             for _ in range(8):
-                tasks.create_task(clients.fresh())
                 tasks.create_task(clients.kept())
-            for after in (0, 0.2, 1.5):
-                tasks.create_task(clients.half(stopped, after=after))
+            for moment in (told, stopping, closed):
+                tasks.create_task(clients.half(moment))
             for _ in range(3):
-                clients.news.clear()
-                await clients.news.wait()
+                await clients.more(50)
                 server.process.send_signal(signal.SIGHUP)
-            await asyncio.sleep(0.3)
+            await clients.more(50)
             server.process.send_signal(signal.SIGTERM)
-            stopped.set()
+            told.set()
+            await server.log("stopping")
+            stopping.set()
+            await asyncio.wait(fresh)  # they end when a new connection is refused
+            closed.set()
             assert await server.end() == 0
         assert clients.failures == {}
-        assert clients.answers > 100
 
 
 async def ready(server: Running) -> int:
@@ -128,7 +137,7 @@ async def test_drain(tmp_path: Path) -> None:
 async def test_grace_is_kept(tmp_path: Path) -> None:
     """A client that never finishes its request doesn't keep the process from ending."""
     (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
-    async with serving(tmp_path, "--grace", "0.5") as server:
+    async with serving(tmp_path, "--shutdown-timeout", "0.5") as server:
         with socket.create_connection(("127.0.0.1", server.port)) as client:
             client.sendall(GET[:20])
             await ready(server)
@@ -140,11 +149,12 @@ async def test_signals_at_the_very_end(tmp_path: Path) -> None:
     """However many signals come while the process ends, it ends well."""
     (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
     async with serving(tmp_path) as server:
-        while server.process.returncode is None:
+        ended = asyncio.create_task(server.process.wait())
+        while not ended.done():
             for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
                 with suppress(ProcessLookupError):
                     os.kill(server.process.pid, number)  # Popen's own would take the exit code from the event loop
-            await asyncio.sleep(0.001)
+            await asyncio.wait({ended}, timeout=0.001)
         assert await server.end() == 0
 
 

@@ -226,7 +226,7 @@ async def test_kubectl_cp(keys: Path) -> None:
 async def test_slow_write_in_place(keys: Path) -> None:
     """A file that is emptied, half written and completed later keeps its last good key meanwhile."""
     path = keys / "1.pem"
-    async with judged(keys, "--settle", "3600") as judge:
+    async with judged(keys, "--grace-period", "3600") as judge:
         for number in (2, 3):
             with path.open("wb") as file:
                 await judge.more()
@@ -240,7 +240,7 @@ async def test_slow_write_in_place(keys: Path) -> None:
 
 async def test_file_that_stays_bad(keys: Path) -> None:
     """A file that turned bad for good is withdrawn with its code after the grace period."""
-    async with serving(keys, "--settle", "0.2") as server, polling(server) as judge:
+    async with serving(keys, "--grace-period", "0.2") as server, polling(server) as judge:
         (keys / "1.pem").write_bytes(b"nonsense")
         refused = await server.log("file-refused", file="1.pem")
         assert refused["code"] == "pem-missing"
@@ -332,7 +332,7 @@ async def test_ten_thousand_files(tmp_path: Path) -> None:
     for number in range(10_000):
         pem = public_pem(ed25519.Ed25519PrivateKey.from_private_bytes(number.to_bytes(32, "big")))
         (tmp_path / f"{number}.pem").write_bytes(pem)
-    async with serving(tmp_path) as server, polling(server, 1) as judge:
+    async with serving(tmp_path) as server, polling(server, 1, patience=300) as judge:
         (loaded,) = judge.seen
         assert len(loaded) == 10_000
         (tmp_path / "new.pem").write_bytes(PEMS[0])

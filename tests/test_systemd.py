@@ -1,4 +1,4 @@
-"""What systemd is told (sd_notify(3))."""
+"""Service notifications (sd_notify(3)) and socket activation (sd_listen_fds(3))."""
 
 import asyncio
 import signal
@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 from support import HANG_SECONDS, key, public_pem, serving
+
+from jwks_server.address import Descriptor
+from jwks_server.errors import ConfigError
+from jwks_server.systemd import passed_sockets
 
 
 class Manager:
@@ -18,7 +22,7 @@ class Manager:
         self._channel.setblocking(False)
 
     async def told(self, beginning: str) -> str:
-        """Wait for a message that begins so."""
+        """Wait for a message with this beginning."""
         async with asyncio.timeout(HANG_SECONDS):
             while True:
                 message = (await asyncio.get_running_loop().sock_recv(self._channel, 4096)).decode()
@@ -26,13 +30,13 @@ class Manager:
                     return message
 
     def close(self) -> None:
-        """End."""
+        """Close the channel."""
         self._channel.close()
 
 
 @pytest.mark.parametrize("abstract", [False, True])
 async def test_life_of_a_service(tmp_path: Path, *, abstract: bool) -> None:
-    """Ready when it listens; a SIGHUP's reload has a begin with its time and an end; then it is stopping."""
+    """The server is ready when it listens; a reload by SIGHUP begins and ends; then the server stops."""
     (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
     path = f"@jwks-server-test-{tmp_path.name}" if abstract else str(tmp_path / "notify")
     manager = Manager(path)
@@ -48,7 +52,7 @@ async def test_life_of_a_service(tmp_path: Path, *, abstract: bool) -> None:
 
 
 async def test_watchdog(tmp_path: Path) -> None:
-    """The watchdog is fed for as long as the process serves."""
+    """The watchdog gets its messages while the process serves."""
     (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
     manager = Manager(str(tmp_path / "notify"))
     async with serving(tmp_path, NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="20000"):
@@ -58,8 +62,27 @@ async def test_watchdog(tmp_path: Path) -> None:
 
 
 async def test_manager_that_does_not_listen(tmp_path: Path) -> None:
-    """A channel that nobody reads is no reason to fail."""
+    """A server whose notifications can't be delivered serves and ends normally."""
     (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
     async with serving(tmp_path, NOTIFY_SOCKET=str(tmp_path / "nobody")) as server:
         server.process.send_signal(signal.SIGTERM)
         assert await server.end() == 0
+
+
+def test_passed_sockets() -> None:
+    """Sockets from systemd are listed by number with their names, only for the process that they are meant for."""
+    environment = {"LISTEN_PID": "7", "LISTEN_FDS": "3", "LISTEN_FDNAMES": "public:admin"}
+    assert passed_sockets(environment, 7) == (
+        ("public", Descriptor(3)),
+        ("admin", Descriptor(4)),
+        ("", Descriptor(5)),
+    )
+    assert passed_sockets(environment, 8) == ()
+    assert passed_sockets({}, 7) == ()
+
+
+@pytest.mark.parametrize("number", ["x", "-1", "100000", "\uff18"])
+def test_passed_sockets_without_a_number(number: str) -> None:
+    """A LISTEN_FDS that is not a number of sockets is an error that names it."""
+    with pytest.raises(ConfigError, match="LISTEN_FDS"):
+        passed_sockets({"LISTEN_PID": "7", "LISTEN_FDS": number}, 7)

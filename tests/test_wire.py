@@ -11,9 +11,8 @@ from pathlib import Path
 import brotli
 import pytest
 import pytest_asyncio
-from support import Running, certificate_pem, certify, key, private_pem, public_pem, raw, serving, trusting
+from support import Running, build, certificate_pem, certify, key, private_pem, public_pem, serving, trusting
 
-from jwks_server.keys.build import build
 from jwks_server.keys.keyset import read_file
 from jwks_server.keys.policy import Policy
 
@@ -124,7 +123,7 @@ async def test_query_string_is_ignored(server: Running) -> None:
 
 
 async def test_codings(server: Running) -> None:
-    """Coded bodies decode to the same bytes; unasked there is no coding."""
+    """Coded bodies decode to the same bytes; without Accept-Encoding there is no coding."""
     assert "Content-Encoding" not in (await ask(server)).names
     gzipped = await ask(server, b"GET", TARGET, b"Accept-Encoding: gzip")
     assert gzipped["Content-Encoding"] == "gzip"
@@ -207,7 +206,7 @@ async def test_errors(server: Running, method: bytes, target: bytes, status: int
     "garbage", [b"\x16\x03\x01\x02\x00\x01\x00", b"GET\r\n\r\n", b"GET / HTTP/1.1\r\nBad Field\r\n\r\n"]
 )
 async def test_garbage(server: Running, garbage: bytes) -> None:
-    """What is no HTTP gets a 400 without a banner, or nothing; the log stays free of tracebacks."""
+    """Data that is not HTTP gets a 400 without a banner; the log has no traceback."""
     reply = await send(server, garbage)
     assert reply.startswith(b"HTTP/1.1 400 ")
     assert b"Server:" not in reply
@@ -225,7 +224,7 @@ async def test_methods_that_the_parser_does_not_know(server: Running, method: by
 
 
 async def test_two_fields_that_no_handler_reads(server: Running) -> None:
-    """A field that the cache ignores may come twice, whoever answers; one that it does not ignore may not."""
+    """A field that the cache ignores may come twice, whether the cache or aiohttp answers."""
     for _ in range(2):
         assert (await ask(server, b"GET", TARGET, b"User-Agent: a", b"User-Agent: b")).status == 200
 

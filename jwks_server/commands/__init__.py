@@ -1,1 +1,1 @@
-"""The operator's commands, one module each: what the server decides, asked from the command line."""
+"""The commands, one module each. They show what the server decides."""

@@ -13,6 +13,6 @@ _EPILOG = """For example, in ~/.bashrc: eval "$(jwks-server completion bash)" ""
 @click.pass_context
 def command(context: click.Context, *, shell: str) -> None:
     """Print the script that completes commands and options in SHELL."""
-    made_for = get_completion_class(shell)
-    if made_for is not None:
-        output.write(made_for(context.find_root().command, {}, "jwks-server", "_JWKS_SERVER_COMPLETE").source())
+    script_class = get_completion_class(shell)
+    if script_class is not None:
+        output.write(script_class(context.find_root().command, {}, "jwks-server", "_JWKS_SERVER_COMPLETE").source())

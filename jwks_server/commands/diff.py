@@ -7,31 +7,31 @@ from typing import Any
 
 import click
 
-from jwks_server import offline
 from jwks_server.commands import output
+from jwks_server.commands.arguments import Command, directory_argument, json_option, key_options
 from jwks_server.errors import ConfigError
 from jwks_server.options.settings import Settings
-from jwks_server.options.shared import directory_argument, json_option, key_options
 from jwks_server.published.representation import Representation
 from jwks_server.remote import client
+from jwks_server.source.issuers import Published, published, set_path
 
 _EPILOG = """A URL without a path stands for all that is served there. Retiring keys are known from --state only.
 
-Exit code 0: no difference. 1: a difference, or an issuer at fault, which is not compared. 2: DIR or URL can't be read,
-or the command is called wrongly."""
+Exit code 0: no difference. 1: a difference, or an issuer with a fault, which is not compared. 2: DIR or URL can't be
+read, or the command is called wrongly."""
 _SHOWN = 40
 
 Difference = Mapping[str, Any]
 
 
-@click.command(name="diff", epilog=_EPILOG)
+@click.command(name="diff", cls=Command, epilog=_EPILOG)
 @directory_argument
 @click.argument("url", metavar="URL")
 @key_options
 @json_option
 def command(*, settings: Settings, url: str, as_json: bool) -> None:
     """Compare what URL serves with what DIR says."""
-    found = offline.published(settings)
+    found = published(settings)
     output.faults(found.faults)
     reports = [_report(page, client.get(at)) for at, page in _pages(url, found, settings)]
     if as_json:
@@ -43,8 +43,8 @@ def command(*, settings: Settings, url: str, as_json: bool) -> None:
     sys.exit(1 if found.faults or any(report["differences"] for report in reports) else 0)
 
 
-def _pages(url: str, found: offline.Published, settings: Settings) -> Iterator[tuple[str, Representation]]:
-    """Find which page the URL stands for: all where it names no path, else that of its path, else the only set."""
+def _pages(url: str, found: Published, settings: Settings) -> Iterator[tuple[str, Representation]]:
+    """Find the pages that the URL stands for: all if it has no path, else the page at its path, else the only set."""
     pages = {path: page for entry in found.entries.values() for path, page in entry.pages.items()}
     asked = client.parse_url(url)
     if asked.path == "/" and "/" not in pages:
@@ -53,8 +53,8 @@ def _pages(url: str, found: offline.Published, settings: Settings) -> Iterator[t
         yield url, pages[asked.path]
     elif len(found.entries) == 1 and not found.faults:
         (issuer,) = found.entries
-        yield url, pages[offline.set_path(issuer, settings)]
-    elif found.entries and asked.path not in {offline.set_path(issuer, settings) for issuer in found.faults}:
+        yield url, pages[set_path(issuer, settings)]
+    elif found.entries and asked.path not in {set_path(issuer, settings) for issuer in found.faults}:
         raise ConfigError(f"No issuer is served at the path of {url}; write one of {', '.join(sorted(pages))}.")
 
 
@@ -73,7 +73,7 @@ def _report(page: Representation, answer: client.Answer) -> dict[str, Any]:
 
 
 def compare(ours: Mapping[str, Any], answer: client.Answer) -> Iterator[Difference]:
-    """Tell what is different: keys by their kid where the document is a JWK Set, else its members."""
+    """Tell what is different: keys by their kid if the document is a JWK Set, else its members."""
     if "keys" not in ours:
         yield from _members("", ours, answer.document())
         return

@@ -1,34 +1,38 @@
 """inspect FILE: what would be published of a key, member by member."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from jwks_server import offline
 from jwks_server.commands import output
+from jwks_server.commands.arguments import Command, json_option, key_options
 from jwks_server.errors import KeyFileError
-from jwks_server.keys.changes import utc
+from jwks_server.keys.evaluate import evaluate
+from jwks_server.keys.evaluation import Evaluation
+from jwks_server.keys.instants import utc
 from jwks_server.keys.keyset import Key
 from jwks_server.options.settings import Settings
-from jwks_server.options.shared import json_option, key_options
+from jwks_server.source.files import observe_file
+from jwks_server.source.issuers import rules_of
 
 _EPILOG = """Exit code 0: the file is accepted. 1: it is refused, or jwks.toml is wrong. 2: called wrongly."""
 _SHOWN = 64
 
 
-@click.command(name="inspect", epilog=_EPILOG)
+@click.command(name="inspect", cls=Command, epilog=_EPILOG)
 @click.argument("file", type=click.Path(path_type=Path))
 @key_options
 @json_option
 def command(*, file: Path, settings: Settings, as_json: bool) -> None:
     """Show what FILE would publish by itself, with the jwks.toml beside it and the options of serve."""
     try:
-        keyset = offline.single(file, settings)
+        found = _evaluated(file, settings)
     except KeyFileError as error:
         raise type(error)(f"{file}: {error.message}") from error
-    keys = [*keyset.keys, *keyset.pending]
+    keys = [*found.keyset.keys, *found.keyset.pending] if found.keyset else []
     if as_json:
         output.document([{"state": key.state, **_times(key), "jwk": json.loads(key.json)} for key in keys])
         return
@@ -36,8 +40,28 @@ def command(*, file: Path, settings: Settings, as_json: bool) -> None:
         members: dict[str, Any] = json.loads(key.json)
         output.table(("MEMBER", "VALUE"), [(name, _short(value)) for name, value in members.items()])
         output.line(", ".join([key.state, *(f"{name} {instant}" for name, instant in _times(key).items())]))
-    if not keys:
-        output.line("Nothing: the policy revokes the key, or its time is over.")
+    for verdict in found.verdicts:
+        if verdict.outcome == "revoked":
+            output.line("Nothing: jwks.toml revokes the key.")
+        elif verdict.outcome == "removed" and verdict.since is not None:
+            output.line(f"Nothing: jwks.toml removed the key at {utc(verdict.since)}.")
+
+
+def _evaluated(file: Path, settings: Settings) -> Evaluation:
+    """Evaluate the file as if it were alone in its directory.
+
+    Raises:
+        KeyFileError: The file is refused.
+        PolicyInvalid: The jwks.toml beside it is wrong.
+    """
+    seen = observe_file(file, settings.passphrase)
+    found = evaluate(seen, Evaluation(), time.time(), rules_of(settings), place=str(file.parent), alone=True)
+    if found.wrong:
+        raise found.wrong
+    for verdict in found.verdicts:
+        if verdict.outcome == "refused" and verdict.error:
+            raise verdict.error
+    return found
 
 
 def _times(key: Key) -> dict[str, str]:

@@ -1,27 +1,27 @@
-"""kid FILE: the names that a key would have under each scheme."""
+"""kid FILE: the kid that a key would have under each scheme."""
 
 from contextlib import suppress
 from pathlib import Path
 
 import click
 
-from jwks_server import offline
 from jwks_server.commands import output
+from jwks_server.commands.arguments import Command, json_option, passphrase, passphrase_option
 from jwks_server.errors import KeyFileError, KidInvalid
 from jwks_server.keys.jwk import PublicKey, filename_kid
-from jwks_server.options.shared import json_option, passphrase, passphrase_option
+from jwks_server.source.files import key_file
 
-_EPILOG = """Exit code 0: the file gives a key. 1: it gives none. 2: the command is called wrongly."""
+_EPILOG = """Exit code 0: the file gives a key. 1: it does not. 2: the command is called wrongly."""
 
 
-@click.command(name="kid", epilog=_EPILOG)
+@click.command(name="kid", cls=Command, epilog=_EPILOG)
 @click.argument("file", type=click.Path(path_type=Path))
 @passphrase_option
 @json_option
 def command(*, file: Path, passphrase_file: Path | None, as_json: bool) -> None:
     """Show the kids that each key in FILE has under the schemes of serve's --kid."""
     try:
-        keys = offline.key_file(file, passphrase(passphrase_file)).keys
+        keys = key_file(file, passphrase(passphrase_file)).keys
     except KeyFileError as error:
         raise type(error)(f"{file}: {error.message}") from error
     named = [{"kind": key.kind.name, **_kids(file.name, key)} for key in keys]
@@ -34,6 +34,6 @@ def command(*, file: Path, passphrase_file: Path | None, as_json: bool) -> None:
 
 def _kids(name: str, key: PublicKey) -> dict[str, str]:
     kids = {"thumbprint": key.thumbprint, "spki-sha256": key.spki_sha256}
-    with suppress(KidInvalid):  # then the file has no kid under that scheme
+    with suppress(KidInvalid):  # the file has no kid under that scheme
         kids["filename"] = filename_kid(name)
     return kids

@@ -1,4 +1,4 @@
-"""What is published -> the files that stand for it, each under a name of its own, and the manifest that lists them."""
+"""What is published -> files, each with its own name, and the manifest that lists them."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from jwks_server.atomic import draft
 from jwks_server.errors import OutputUnusable
 from jwks_server.keys.metadata import OAUTH
 from jwks_server.published.catalog import Entry
@@ -13,7 +14,7 @@ from jwks_server.published.negotiation import choose
 
 MANIFEST = "manifest.json"
 HEADERS = "_headers"
-# What file systems have room for.
+# The longest name that file systems allow.
 _NAME_BYTES = 255
 _SUFFIXES = {"identity": "", "gzip": ".gz", "br": ".br"}
 
@@ -23,12 +24,12 @@ class File:
     """A file of the folder.
 
     Attributes:
-        issuer: The path of the issuer that it is about.
-        url_path: Where it is served.
-        name: Where it stands below the folder.
+        issuer: The path of its issuer.
+        url_path: The URL path of the page.
+        name: Its path below the output folder.
         coding: Its content coding.
-        headers: What it is served with.
-        body: What is in it; None where it stays as it was written the last time.
+        headers: The header fields of the reply.
+        body: Its contents; None if the file stays as the last run wrote it.
     """
 
     issuer: str
@@ -41,11 +42,11 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What ``manifest.json`` says.
+    """The contents of ``manifest.json``.
 
     Attributes:
-        files: What was written the last time.
-        names: All that render may replace and remove: those, and what a run that was cut off had begun to write.
+        files: The files that the last run wrote.
+        names: All names that render may replace and remove: those files, and the files of an interrupted run.
     """
 
     files: tuple[File, ...] = ()
@@ -53,10 +54,10 @@ class Manifest:
 
 
 def layout(entries: Mapping[str, Entry]) -> Iterator[File]:
-    """Name the files of each page; a coding that serve never sends, since it saves nothing, has none.
+    """Name the files of each page. A coding that saves no bytes is never sent, so it has no file.
 
-    The name is that of the URL path, but for the RFC 8414 document of the key directory itself: its path is the
-    folder of those of the issuers, so it always ends in ``.json``.
+    The name is the URL path, except for the RFC 8414 document of the key directory itself. Its path is also the folder
+    of the issuers' documents, so its file always ends in ``.json``.
     """
     for issuer, entry in entries.items():
         for path, page in sorted(entry.pages.items()):
@@ -66,28 +67,26 @@ def layout(entries: Mapping[str, Entry]) -> Iterator[File]:
                     yield File(issuer, path, name + _SUFFIXES[one.coding], one.coding, one.headers, one.body)
 
 
-def draft(name: str) -> str:
-    """Name the file that is written first and renamed then."""
-    path = PurePosixPath(name)
-    return str(path.with_name(f".{path.name}.draft"))
+def _draft(name: str) -> str:
+    return str(draft(PurePosixPath(name)))
 
 
 def check_names(files: Iterable[File]) -> None:
-    """Make sure that no name is too long, that of another file, or of a folder that another needs.
+    """Check that no name is too long, and that none is also the name of another file or of its folder.
 
     Raises:
-        OutputUnusable: One is.
+        OutputUnusable: A name can't be used.
     """
     holders = {HEADERS: "render's own list of headers", MANIFEST: "render's own manifest"}
-    holders |= {draft(name): holder for name, holder in holders.items()}
+    holders |= {_draft(name): holder for name, holder in holders.items()}
     files = tuple(files)
     for file in files:
-        for name in (file.name, draft(file.name)):
+        for name in (file.name, _draft(file.name)):
             if name in holders:
                 raise _collision(name, holders[name], file)
             holders[name] = f"{file.url_path} ({file.coding})"
-        if max(map(len, PurePosixPath(draft(file.name)).parts)) > _NAME_BYTES:
-            raise OutputUnusable(f"The file {file.name} would have too long a name; rename the folder.")
+        if max(map(len, PurePosixPath(_draft(file.name)).parts)) > _NAME_BYTES:
+            raise OutputUnusable(f"The file {file.name} has a name that is too long; rename the folder.")
     for file in files:
         for folder in map(str, PurePosixPath(file.name).parents):
             if folder in holders:
@@ -96,13 +95,13 @@ def check_names(files: Iterable[File]) -> None:
 
 def _collision(name: str, holder: str, file: File) -> OutputUnusable:
     return OutputUnusable(
-        f"The file {name} would stand for {holder} and for {file.url_path} ({file.coding}); "
+        f"The file {name} would be written for {holder} and for {file.url_path} ({file.coding}); "
         "rename a folder, or choose another --path."
     )
 
 
 def manifest(files: Iterable[File]) -> dict[str, Any]:
-    """Write the manifest as a JSON document."""
+    """Make the manifest as a JSON document."""
     return {
         "files": [
             {
@@ -118,7 +117,7 @@ def manifest(files: Iterable[File]) -> dict[str, Any]:
 
 
 def read_manifest(text: bytes) -> Manifest:
-    """Read a manifest; what it says of places outside of the folder doesn't count.
+    """Read a manifest; names outside the output folder are ignored.
 
     Raises:
         ValueError, TypeError, KeyError, AttributeError, RecursionError: It isn't what render writes.
@@ -131,8 +130,8 @@ def read_manifest(text: bytes) -> Manifest:
 
 def _file(entry: Mapping[str, Any]) -> File:
     issuer, path, coding = (str(entry.get(name, "")) for name in ("issuer", "path", "coding"))
-    said = {str(name): str(value) for name, value in entry.get("headers", {}).items()}
-    return File(issuer, path, str(entry["file"]), coding, said)
+    fields = {str(name): str(value) for name, value in entry.get("headers", {}).items()}
+    return File(issuer, path, str(entry["file"]), coding, fields)
 
 
 def _is_inside(name: str) -> bool:
@@ -141,7 +140,7 @@ def _is_inside(name: str) -> bool:
 
 
 def headers(files: Iterable[File]) -> str:
-    """Write the headers of the uncoded files; a host that compresses makes entity tags of its own, so none is said."""
+    """Write the headers of the uncoded files. A host that compresses makes its own entity tags, so ETag is left out."""
     lines = []
     for file in files:
         if file.coding == "identity":

@@ -11,7 +11,7 @@ import click
 from jwks_server.errors import JwksError, OutputUnusable
 from jwks_server.text import printable
 
-# What a shell says of a command that SIGPIPE ended.
+# The exit code that a shell reports for a command that SIGPIPE ended.
 _READER_LEFT = 141
 
 
@@ -24,17 +24,17 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def line(text: str) -> None:
-    """Print a line; what could steer a terminal is escaped, since any bytes may be in a file's name or an answer."""
+    """Print a line. Control characters are escaped, since a file's name and an answer may hold any bytes."""
     write(printable(text))
 
 
-def document(value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
+def document(value: Any) -> None:  # noqa: ANN401 - any value that JSON can hold
     """Print JSON."""
     write(json.dumps(value, indent=2))
 
 
 def faults(found: Mapping[str, JwksError]) -> None:
-    """Tell on standard error what is wrong with which issuer."""
+    """Print the fault of each issuer on standard error."""
     for issuer, error in found.items():
         click.echo(f"jwks-server: {printable(f'{issuer}: {error.message}')} [{error.code}]", err=True)
 
@@ -45,9 +45,9 @@ def described(error: JwksError) -> Mapping[str, str]:
 
 
 def write(text: str) -> None:
-    """Print text as it is; what the output's encoding doesn't have is escaped.
+    """Print text as it is; characters that the output's encoding doesn't have are escaped.
 
-    A reader that has left, as in ``| head``, ends the program silently with code 141.
+    If the reader has left, as in ``| head``, the program ends silently with code 141.
 
     Raises:
         OutputUnusable: Standard output can't be written.
@@ -58,8 +58,10 @@ def write(text: str) -> None:
     try:
         click.echo(text.encode(stdout.encoding, "backslashreplace").decode(stdout.encoding))
     except OSError as exc:
-        # Python tries the rest once more at its end, and would fail again.
+        # Python flushes the rest when it ends, and would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
         if isinstance(exc, BrokenPipeError):
             sys.exit(_READER_LEFT)
-        raise OutputUnusable(f"Standard output can't be written: {exc.strerror}; send it elsewhere.") from exc
+        raise OutputUnusable(
+            f"Standard output can't be written: {exc.strerror}; redirect it to another place."
+        ) from exc

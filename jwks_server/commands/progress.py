@@ -1,4 +1,4 @@
-"""How far a wait has come: a bar on a terminal, a line for each change elsewhere; on standard error."""
+"""The progress of a wait, on standard error: a bar on a terminal, else a line for each change."""
 
 import sys
 import time
@@ -7,8 +7,8 @@ from typing import Self
 
 import click
 
-from jwks_server.keys.changes import utc
-from jwks_server.remote.gate import SILENT, Gate, Replica
+from jwks_server.keys.instants import utc
+from jwks_server.remote.gate import UNANSWERED, Gate, Replica
 from jwks_server.text import printable
 
 
@@ -16,8 +16,8 @@ class Progress:
     """Shows a gate.
 
     Args:
-        gate: What is waited for.
-        timeout: How long it is waited for at most, in seconds.
+        gate: The gate that the command waits for.
+        timeout: How long it waits at most, in seconds.
     """
 
     def __init__(self, gate: Gate, timeout: float) -> None:
@@ -40,41 +40,41 @@ class Progress:
         if self._bar is not None:
             self._bar.render_finish()
 
-    def show(self, now: float, *, silent: bool = False) -> None:
-        """Show how things stand.
+    def show(self, now: float, *, unanswered: bool = False) -> None:
+        """Show the current state of the gate.
 
         Args:
             now: In seconds since the epoch.
-            silent: Whether to tell of those, too, that have not answered yet: there was time enough.
+            unanswered: Whether to show the replicas, too, that have not answered yet.
         """
         if self._bar is None:
-            self._tell(silent=silent)
+            self._tell(unanswered=unanswered)
             return
         gate = self._gate
         if gate.opens_at is None or gate.since is None:
-            done, total = len(gate.sights) - len(gate.waiting), len(gate.sights)
+            done, total = len(gate.answers) - len(gate.waiting), len(gate.answers)
             left = self._deadline - now
         else:
             done, total = int(now - gate.since), int(gate.opens_at - gate.since)
             left = gate.opens_at - now
         self._bar.length, self._bar.pos = max(total, 1), done
-        replicas = f"{len(gate.sights) - len(gate.waiting)} of {len(gate.sights)} replicas"
+        replicas = f"{len(gate.answers) - len(gate.waiting)} of {len(gate.answers)} replicas"
         self._bar.current_item = f"{replicas}, {'safe in' if gate.opens_at else 'giving up in'} {_clock(left)}"
         self._bar.render_progress()
 
-    def _tell(self, *, silent: bool) -> None:
+    def _tell(self, *, unanswered: bool) -> None:
         told = {
-            replica: str(sight)
-            for replica, sight in self._gate.sights.items()
-            if silent or sight != SILENT or replica in self._told
+            replica: str(answer)
+            for replica, answer in self._gate.answers.items()
+            if unanswered or answer != UNANSWERED or replica in self._told
         }
         for replica in sorted(told.keys() | self._told.keys()):
-            said = told.get(replica, "is no longer there")
-            if self._told.get(replica) != said:
-                click.echo(printable(f"{replica}: {said}"), err=True)
+            text = told.get(replica, "is no longer there")
+            if self._told.get(replica) != text:
+                click.echo(printable(f"{replica}: {text}"), err=True)
         self._told = told
         if self._gate.opens_at is not None and self._gate.opens_at != self._opens_at:
-            click.echo(f"every replica is as wanted; done at {utc(self._gate.opens_at)}", err=True)
+            click.echo(f"every replica's answer is as wanted; done at {utc(self._gate.opens_at)}", err=True)
         self._opens_at = self._gate.opens_at
 
 

@@ -1,4 +1,4 @@
-"""render DIR --out DIR2: what serve would send, as files for an object store or a CDN."""
+"""render DIR --out DIR2: write what serve would send as files, for an object store or a CDN."""
 
 import json
 import os
@@ -10,41 +10,51 @@ from pathlib import Path, PurePosixPath
 
 import click
 
-from jwks_server import offline
+from jwks_server import atomic
 from jwks_server.commands import output
+from jwks_server.commands.arguments import Command, directory_argument, json_option, key_options
 from jwks_server.commands.layout import (
     HEADERS,
     MANIFEST,
     File,
     Manifest,
     check_names,
-    draft,
     headers,
     layout,
     manifest,
     read_manifest,
 )
 from jwks_server.errors import ConfigError, OutputUnusable
+from jwks_server.options.option import Group, Option
 from jwks_server.options.settings import Settings
-from jwks_server.options.shared import directory_argument, json_option, key_options
+from jwks_server.source.issuers import published
 
-_EPILOG = """Each page is written as it is, and as .gz and .br where they are smaller; manifest.json names every file
-with its headers, _headers says them as Netlify and Cloudflare Pages read them. Each file is replaced in one rename,
-manifest.json last; files that the last manifest names and this one doesn't are removed, and what no manifest names is
-never replaced. The files of an issuer that is at fault stay as they are.
+_EPILOG = """Each page is written as it is, and as .gz and .br if they are smaller. manifest.json lists every file with
+its headers; _headers lists them in the format of Netlify and Cloudflare Pages. Each file is replaced in one rename,
+manifest.json last. Files of the last manifest that are not in the new one are removed. Files that are in no manifest
+are never replaced. The files of an issuer with a fault stay as they are.
 
-Exit code 0: written. 1: an issuer is at fault, and the others were written; or there is nothing to publish, and nothing
-was changed. 2: DIR can't be read, DIR2 can't be written, or the command is called wrongly."""
+Exit code 0: all files are written. 1: an issuer has a fault, and the others are written; or there is nothing to
+publish, and nothing has changed. 2: DIR can't be read, DIR2 can't be written, or the command line is wrong."""
+_OUT = Option(
+    "--out",
+    Group.COMMAND,
+    "Write into this folder.",
+    click.Path(path_type=Path),
+    metavar="DIR2",
+    required=True,
+    has_variable=False,
+)
 
 
-@click.command(name="render", epilog=_EPILOG)
+@click.command(name="render", cls=Command, epilog=_EPILOG)
 @directory_argument
-@click.option("--out", required=True, metavar="DIR2", type=click.Path(path_type=Path), help="Write into this folder.")
+@_OUT
 @key_options
 @json_option
 def command(*, settings: Settings, out: Path, as_json: bool) -> None:
-    """Write exactly the bytes that serve would send for DIR into files."""
-    found = offline.published(settings)
+    """Write the exact bytes that serve would send for DIR to files."""
+    found = published(settings)
     _keep_apart(settings.directory, out)
     output.faults(found.faults)
     last = _last(out)
@@ -56,7 +66,9 @@ def command(*, settings: Settings, out: Path, as_json: bool) -> None:
             check_names(files)
             _update(out, files, last)
         except OSError as exc:
-            raise OutputUnusable(f"{exc.filename or out} can't be written: {exc.strerror}; mend the folder.") from exc
+            raise OutputUnusable(
+                f"{exc.filename or out} can't be written: {exc.strerror}; check the folder's mode and its disk."
+            ) from exc
     if as_json:
         faults = {issuer: output.described(fault) for issuer, fault in found.faults.items()}
         output.document({**manifest(files), "faults": faults})
@@ -67,20 +79,20 @@ def command(*, settings: Settings, out: Path, as_json: bool) -> None:
 
 
 def _keep_apart(directory: Path, out: Path) -> None:
-    """Refuse a folder that is to be published and in which private keys may be."""
+    """Refuse an output folder that overlaps the key directory: private keys would be published."""
     for here in _places(directory):
         for there in _places(out):
             if here == there or here in there.parents or there in here.parents:
                 raise ConfigError(
-                    f"--out {out} and {directory} hold one another, or links in them do, so keys would be published; "
-                    "keep them apart."
+                    f"--out {out} and {directory} overlap, directly or through links, so keys would be published; "
+                    "use separate folders."
                 )
 
 
 def _places(folder: Path) -> set[Path]:
-    """List where a folder is, and where the links in it and in its folders lead."""
+    """List the place of a folder, and the targets of the links in it and in its folders."""
     inside = (path for pattern in ("*", "*/*") for path in folder.glob(pattern))
-    links = (path for path in inside if os.path.islink(path))  # noqa: PTH114 - what can't be looked at is none
+    links = (path for path in inside if os.path.islink(path))  # noqa: PTH114 - False, not an error, for an unreadable path
     return {Path(os.path.realpath(path)) for path in (folder, *links)}
 
 
@@ -90,7 +102,9 @@ def _last(out: Path) -> Manifest:
     except (FileNotFoundError, NotADirectoryError):
         return Manifest()
     except OSError as exc:
-        raise OutputUnusable(f"{out / MANIFEST} can't be read: {exc.strerror}; mend the folder.") from exc
+        raise OutputUnusable(
+            f"{out / MANIFEST} can't be read: {exc.strerror}; check the folder's mode and its disk."
+        ) from exc
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
         raise OutputUnusable(
             f"{out / MANIFEST} is not what render writes; remove it, or choose another --out."
@@ -98,13 +112,13 @@ def _last(out: Path) -> Manifest:
 
 
 def _update(out: Path, files: Sequence[File], last: Manifest) -> None:
-    """Bring the folder to the files; what would be in the way is found before anything is changed."""
+    """Write the files and remove the outdated ones; obstacles are found before anything is changed."""
     names = {HEADERS, MANIFEST, *(file.name for file in files)}
     outdated = last.names - names
     for name in sorted(names):
         _check_place(out, name, last.names, outdated)
     if new := names - last.names:
-        # So that a run after one that was cut off knows its files.
+        # So that the next run knows the files of this one if it is interrupted.
         _write(out, {MANIFEST: _json({**manifest(last.files), "writing": sorted(new)})})
     in_the_way = {name for name in outdated if _folders(name) & names or any(name in _folders(one) for one in names)}
     for name in in_the_way:
@@ -126,33 +140,33 @@ def _json(document: Mapping[str, object]) -> bytes:
 
 
 def _folders(name: str) -> set[str]:
-    """List the folders, below the one that is written to, in which a file is."""
+    """List the folders of a file below the output folder."""
     return {str(folder) for folder in PurePosixPath(name).parents if folder.name}
 
 
 def _check_place(out: Path, name: str, ours: Collection[str], outdated: Collection[str]) -> None:
-    """Make sure that a file can be put in its place, and that nothing is lost by it.
+    """Check that a file can be written to its place without losing a file that render didn't write.
 
     Raises:
-        OutputUnusable: Something else is there.
-        OSError: The place can't be looked at.
+        OutputUnusable: There is another file.
+        OSError: The place can't be read.
     """
     mode = _mode(out / name)
     if stat.S_ISDIR(mode):
         gone = {*outdated, *(folder for one in outdated for folder in _folders(one))}
         found = (str(path.relative_to(out)) for path in (out / name).rglob("*"))
-        strange = next((one for one in found if one not in gone), None)
+        foreign = next((one for one in found if one not in gone), None)
     else:
-        strange = name if mode and name not in ours else None
+        foreign = name if mode and name not in ours else None
     for folder in _folders(name):
         if _mode(out / folder) and not (out / folder).is_dir() and folder not in outdated:
-            strange = folder
-    if strange is not None:
-        raise OutputUnusable(f"{out / strange} is not of the last render's making; remove it, or choose another --out.")
+            foreign = folder
+    if foreign is not None:
+        raise OutputUnusable(f"{out / foreign} was not written by the last render; remove it, or choose another --out.")
 
 
 def _mode(path: Path) -> int:
-    """Tell what is at a path; 0 where nothing is."""
+    """Return the mode of the file at a path; 0 if there is none."""
     try:
         return path.lstat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -165,39 +179,21 @@ def _remove(out: Path, name: str) -> None:
     if not stat.S_ISDIR(_mode(path)):
         with suppress(NotADirectoryError):
             path.unlink(missing_ok=True)
-    with suppress(OSError):  # the first that isn't empty ends it
+    with suppress(OSError):  # the first folder that isn't empty ends the loop
         for folder in PurePosixPath(name).parents:
             if folder.name:
                 (out / folder).rmdir()
 
 
 def _write(out: Path, contents: Mapping[str, bytes]) -> None:
-    """Replace files, each in one rename, once all of them are on the disk.
-
-    One that is as it should be keeps its times, and so what caches know of it.
-    """
-    drafts: dict[Path, Path] = {}
-    try:
-        for name, data in contents.items():
-            path = out / name
-            if path.is_file() and not path.is_symlink() and path.read_bytes() == data:
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            drafts[path] = out / draft(name)
-            _write_new(drafts[path], data)
-        for path, written in drafts.items():
-            if stat.S_ISDIR(_mode(path)):
-                path.rmdir()
-            written.replace(path)
-    finally:
-        for written in drafts.values():
-            with suppress(OSError):
-                written.unlink(missing_ok=True)
+    """Replace the files whose contents changed; the others keep their times, which caches may go by."""
+    changed = {out / name: data for name, data in contents.items() if not _holds(out / name, data)}
+    for path in changed:
+        atomic.make_folder(path.parent)
+        if stat.S_ISDIR(_mode(path)):  # an empty folder, or it would have been refused
+            path.rmdir()
+    atomic.write_all(changed)
 
 
-def _write_new(path: Path, data: bytes) -> None:
-    path.unlink(missing_ok=True)  # what a run that was cut off left
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+def _holds(path: Path, data: bytes) -> bool:
+    return path.is_file() and not path.is_symlink() and path.read_bytes() == data

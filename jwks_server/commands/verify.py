@@ -1,4 +1,4 @@
-"""verify TOKEN SOURCE...: which published key verifies a token, or exactly why none does."""
+"""verify TOKEN SOURCE...: which published key verifies a token, or exactly why no key does."""
 
 import sys
 from collections.abc import Sequence
@@ -7,27 +7,27 @@ from pathlib import Path
 
 import click
 
-from jwks_server import offline
 from jwks_server.commands import output
+from jwks_server.commands.arguments import Command, json_option, key_options
 from jwks_server.commands.judged import Found, accepted, judge, refused
 from jwks_server.errors import ConfigError, KeyNotVisible, KidUnknown, TokenRefused
 from jwks_server.options.settings import Settings
-from jwks_server.options.shared import json_option, key_options
 from jwks_server.remote import client
 from jwks_server.remote.tokens import Token, parse, verifying_key
+from jwks_server.source.issuers import evaluated
 
 _STDIN = "-"
 _MAX_TOKEN_BYTES = 64 * 1024
 _EPILOG = """A SOURCE is a key directory, or the URL of a JWK Set. Given both, a key that the directory publishes and
-the URL doesn't serve yet is told from one that is unknown. Each issuer of a directory is asked by itself, and named
-where it knows the key. Only the signature is looked at, no claim. TOKEN - reads
+the URL doesn't serve yet is told from one that is unknown. Each issuer of a directory is checked separately, and named
+if it knows the key. Only the signature is checked, no claim. TOKEN - reads
 the token from standard input, which keeps it out of the list of processes.
 
-Exit code 0: each source has the key that verifies. 1: one has not, or publishes nothing. 2: there is no answer: the
-token is malformed, a source can't be read, or the command is called wrongly."""
+Exit code 0: each source has the key that verifies. 1: a source has not, or publishes nothing. 2: there is no answer:
+the token is malformed, a source can't be read, or the command is called wrongly."""
 
 
-@click.command(name="verify", epilog=_EPILOG)
+@click.command(name="verify", cls=Command, epilog=_EPILOG)
 @click.argument("token", metavar="TOKEN")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 @key_options
@@ -58,15 +58,15 @@ def _standard_input() -> str:
 
 
 def _asked(source: str, token: Token, settings: Settings) -> Sequence[Found]:
-    """Ask one source; the result is its rows of the answer."""
+    """Check one source; return its rows of the answer."""
     if "://" in source:
         return [_at_url(source, token)]
     directory = replace(settings, directory=Path(source))
-    return judge(source, token, offline.look(directory), directory)
+    return judge(source, token, evaluated(directory))
 
 
 def _visible(found: Found) -> Found:
-    """Where another source verifies the token, an unknown kid at a URL is one that isn't visible there yet."""
+    """If another source verifies the token, an unknown kid at a URL is a key that isn't visible there yet."""
     if found.code != KidUnknown.code or "://" not in found.source:
         return found
     reason = found.reason.replace("No key has the kid", "The key is published, but not served here yet:", 1)

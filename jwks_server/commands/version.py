@@ -1,4 +1,4 @@
-"""version: this program's version, and of what it stands on."""
+"""version: the versions of this program and of what it runs on."""
 
 import platform
 from importlib import metadata
@@ -7,13 +7,13 @@ import click
 
 from jwks_server import __version__
 from jwks_server.commands import output
-from jwks_server.options.shared import json_option
+from jwks_server.commands.arguments import Command, json_option
 
 
-@click.command(name="version")
+@click.command(name="version", cls=Command)
 @json_option
 def command(*, as_json: bool) -> None:
-    """Print this program's version, Python's, and those of the libraries that matter most."""
+    """Print the versions of this program, of Python and of the most important libraries."""
     libraries = {name: metadata.version(name) for name in ("aiohttp", "cryptography", "joserfc")}
     versions = {"jwks-server": __version__, "python": platform.python_version(), **libraries}
     if as_json:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from jwks_server.errors import AlgMismatch, KeyFileError, KidConflict, KindNotAllowed, KindUnsupported
 from jwks_server.keys import jwk
-from jwks_server.keys.keyset import KeyFile, Verdict
+from jwks_server.keys.keyset import KeyFile
 from jwks_server.keys.kinds import Kind
 from jwks_server.keys.policy import KeyPolicy, Policy
 
@@ -21,11 +21,30 @@ class Assigned:
     kids: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What the files give under a policy.
+
+    Attributes:
+        files: The names of the files.
+        keys: Each key once, with its file and its kids, revoked ones included.
+        refused: Why a file is refused, by its name.
+        duplicates: The file, the thumbprint and the publishing file of each key that is found again.
+        revoked: The thumbprints of the keys that the policy revokes under any of their names.
+    """
+
+    files: frozenset[str]
+    keys: tuple[Assigned, ...]
+    refused: Mapping[str, KeyFileError]
+    duplicates: tuple[tuple[str, str, str], ...]
+    revoked: frozenset[str]
+
+
 _Owners = dict[str, tuple[str, jwk.PublicKey]]
 
 
-def assign(files: Sequence[KeyFile], policy: Policy) -> tuple[list[Assigned], tuple[Verdict, ...]]:
-    """Give each key a file and its kids, and each file its verdict.
+def assign(files: Sequence[KeyFile], policy: Policy) -> Assignment:
+    """Give each key a file and its kids.
 
     A key that is found twice is published once, from the first file that has a certificate for it, else from
     the first file. Where two keys would have the same kid, the later file is refused.
@@ -40,9 +59,24 @@ def assign(files: Sequence[KeyFile], policy: Policy) -> tuple[list[Assigned], tu
         assigned, conflicts = _with_kids(owners, policy)
         if not conflicts:
             break
-        errors |= conflicts  # what a refused file had pushed aside as a duplicate may now be published
-    kids = {one.public.thumbprint: one.kids for one in assigned}
-    return assigned, tuple(_verdict(file, errors.get(file.name), owners, kids) for file in files)
+        errors |= conflicts  # a key that a refused file had pushed aside as a duplicate may now be published
+    duplicates = (
+        (file.name, key.thumbprint, owners[key.thumbprint][0])
+        for file in files
+        if file.name not in errors
+        for key in file.keys
+    )
+    return Assignment(
+        files=frozenset(file.name for file in files),
+        keys=tuple(assigned),
+        refused=errors,
+        duplicates=tuple(one for one in duplicates if one[0] != one[2]),
+        revoked=frozenset(
+            one.public.thumbprint
+            for one in assigned
+            if policy.revoked and not policy.revoked.isdisjoint({one.public.thumbprint, *one.kids})
+        ),
+    )
 
 
 def _refusal(file: KeyFile, policy: Policy) -> KeyFileError | None:
@@ -57,12 +91,12 @@ def _refusal(file: KeyFile, policy: Policy) -> KeyFileError | None:
             )
         if not kind.sig and said.use == "sig":
             return KindUnsupported(
-                f'No JWT is signed with {kind.name}; for encryption say use = "enc" in jwks.toml, else remove the file.'
+                f'No JWT is signed with {kind.name}; write use = "enc" in jwks.toml, or remove the file.'
             )
         alg = _alg(kind, said, policy)
         if alg is None or alg not in (kind.enc if said.use == "enc" else kind.sig):
             return AlgMismatch(
-                f'A key of kind {kind.name} can\'t have use = "{said.use}" and alg = "{alg}"; mend it in jwks.toml.'
+                f'A key of kind {kind.name} can\'t have use = "{said.use}" and alg = "{alg}"; fix it in jwks.toml.'
             )
     return None
 
@@ -133,14 +167,3 @@ def _check_distinct(own: Sequence[str], holders: Mapping[str, str]) -> None:
                 f"The kid {kid} belongs to another key, in {holders[kid]}; "
                 "rename one of the files, or choose --kid thumbprint."
             )
-
-
-def _verdict(
-    file: KeyFile, error: KeyFileError | None, owners: _Owners, kids: Mapping[str, tuple[str, ...]]
-) -> Verdict:
-    if error:
-        return Verdict(file.name, error=error)
-    own = tuple(key.thumbprint for key in file.keys if owners[key.thumbprint][0] == file.name)
-    if own:
-        return Verdict(file.name, kids=tuple(kid for one in own for kid in kids[one]), thumbprints=own)
-    return Verdict(file.name, duplicate_of=owners[file.keys[0].thumbprint][0])

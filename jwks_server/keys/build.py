@@ -1,41 +1,59 @@
-"""(files, policy, previous, now) -> the key set: which keys are pending, published, retiring, gone."""
+"""Assigned keys, policy, last set, time -> the key set: which keys are pending, published, retiring, gone."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 
-from jwks_server.keys.assign import Assigned, assign
+from jwks_server.keys.assign import Assigned, Assignment
 from jwks_server.keys.jwk import PublicKey
-from jwks_server.keys.keyset import Key, KeyFile, KeySet, Verdict
+from jwks_server.keys.keyset import Key, KeySet
 from jwks_server.keys.kinds import Use
 from jwks_server.keys.policy import Policy
 
 
-def build(
-    files: Iterable[KeyFile],
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A key set, and what became of the keys of the last one that are not in it.
+
+    Attributes:
+        keyset: The set.
+        revoked: Those that are revoked.
+        withdrawn: Those that left for any other reason but their ``remove_at``; ``retires_at`` says when they
+            stopped retiring.
+    """
+
+    keyset: KeySet
+    revoked: tuple[Key, ...] = ()
+    withdrawn: tuple[Key, ...] = ()
+
+
+def build(  # noqa: PLR0913, PLR0917 - all that decides about a set
+    assignment: Assignment,
+    refused_keys: AbstractSet[str],
     policy: Policy,
     previous: KeySet | None = None,
     now: float = 0.0,
     propagation: float = 0.0,
-) -> KeySet:
-    """Make the set that these files stand for at this moment.
+) -> Built:
+    """Make the set that the files stand for at this moment.
 
     A file's keys are pending until their ``publish_at``, then published until their ``remove_at``. A published
     key whose file vanished or was replaced is retiring for ``retain`` seconds. A revoked key is none of these.
-    Where no key is left, and neither ``allow_empty`` nor a revocation made it so, the previous keys are held.
+    If no key is left, and neither ``allow_empty`` nor a revocation made it so, the keys of the last set are held.
 
     Args:
-        files: What the key directory holds.
+        assignment: What the files give.
+        refused_keys: The thumbprints of the keys in refused files.
         policy: What the operator decided.
-        previous: The last set; what was published in it is what can retire.
+        previous: The last set; only a key that was published in it can retire.
         now: In seconds since the epoch.
         propagation: How long the slowest verifier takes to see a new key, beyond ``max_age``, in seconds.
     """
-    files = sorted(files, key=lambda file: file.name)
-    assigned, verdicts = assign(files, policy)
     before = {key.identity: key for key in previous.keys} if previous else {}
-    banned = _banned(assigned, before.values(), policy)
-    wanted = [one for one in assigned if one.public.thumbprint not in banned]
+    banned = assignment.revoked | _banned(before.values(), policy)
+    wanted = [one for one in assignment.keys if one.public.thumbprint not in banned]
+    revoked = tuple(key for key in before.values() if key.public.thumbprint in banned)
     kept = [key for key in before.values() if key.public.thumbprint not in banned]
 
     declared = [key for one in wanted for key in _keys(one, policy, previous, before)]
@@ -45,35 +63,38 @@ def build(
         for key in declared
         if (key.publish_at is None or key.publish_at <= now) and (key.remove_at is None or now < key.remove_at)
     ]
-    current = published + list(
-        _retiring(_undeclared(kept, declared, published), policy, now, _refused(files, verdicts))
-    )
+    retiring, withdrawn = _retiring(_undeclared(kept, declared, published), policy, now, refused_keys)
+    current = published + retiring
 
-    revoked_something = len(wanted) < len(assigned) or len(kept) < len(before)
+    revoked_something = bool(revoked) or len(wanted) < len(assignment.keys)
     held = not current and not policy.allow_empty and bool(kept or not revoked_something)
-    return KeySet(
-        keys=_ordered(kept if held else current),
-        pending=_ordered(pending),
-        verdicts=verdicts,
+    keys = kept if held else current
+    if held:  # a key that stays in the set isn't pending, even if its publish_at was moved into the future
+        staying = {key.identity for key in kept}
+        awaited = [key for key in pending if key.identity not in staying]
+    else:
+        awaited = pending
+    keyset = KeySet(
+        keys=_ordered(keys),
+        pending=_ordered(awaited),
         policy=policy,
         next_change=min((end for end in _ends(current, pending) if end > now), default=None),
         held=held,
     )
+    return Built(keyset, revoked, () if held else tuple(withdrawn))
 
 
-def _banned(assigned: Iterable[Assigned], before: Iterable[Key], policy: Policy) -> set[str]:
-    """Find the thumbprints of the revoked keys: a key is revoked under all its kids when it is under one."""
+def _banned(before: Iterable[Key], policy: Policy) -> AbstractSet[str]:
+    """Find the thumbprints of the revoked keys of the last set: one kid revokes the key under all its kids."""
     if not policy.revoked:
-        return set()
-    named = [(one.public.thumbprint, one.kids) for one in assigned]
-    named += [(key.public.thumbprint, (key.kid,)) for key in before]
-    return {thumbprint for thumbprint, kids in named if not policy.revoked.isdisjoint({thumbprint, *kids})}
+        return frozenset()
+    return {key.public.thumbprint for key in before if not policy.revoked.isdisjoint(key.identity)}
 
 
 def _keys(
     one: Assigned, policy: Policy, previous: KeySet | None, before: Mapping[tuple[str, str], Key]
 ) -> Iterator[Key]:
-    """Write out a key under each of its kids; one that was there before is taken over, with its times."""
+    """Write out a key under each of its kids; a key of the last set is taken over, with its times."""
     said = policy.of(one.file)
     comparable = previous is not None and previous.policy.x5c == policy.x5c
     for kid in one.kids:
@@ -126,28 +147,33 @@ def _published(key: Key, now: float, visible_after: float) -> Key:
 
 
 def _undeclared(kept: Iterable[Key], declared: Iterable[Key], published: Iterable[Key]) -> list[Key]:
-    """Find what was published and neither a file nor the policy names any more; a new key's kid is its own."""
+    """Find the keys of the last set that no file gives any more; a kid that a new key has taken is the new key's."""
     identities = {key.identity for key in declared}
     kids = {key.kid for key in published}
     return [key for key in kept if key.identity not in identities and key.kid not in kids]
 
 
-def _retiring(undeclared: Iterable[Key], policy: Policy, now: float, refused: set[str]) -> Iterator[Key]:
-    """Keep what was published for a while, so that tokens already signed still verify.
+def _retiring(
+    undeclared: Iterable[Key], policy: Policy, now: float, refused_keys: AbstractSet[str]
+) -> tuple[list[Key], list[Key]]:
+    """Keep what was published for a while, so that tokens that are already signed still verify.
 
     A key that the policy refuses while its file is there leaves at once: that was decided, not overlooked.
+
+    Returns:
+        The keys that are retiring, and those that leave.
     """
+    retiring: list[Key] = []
+    withdrawn: list[Key] = []
     for key in undeclared:
         since = now if key.retiring_since is None else key.retiring_since
         remove_at = policy.of(key.file).remove_at
         end = since + policy.retain if remove_at is None else min(since + policy.retain, remove_at)
-        if now < end and key.public.thumbprint not in refused:
-            yield replace(key, state="retiring", retiring_since=since, retires_at=end)
-
-
-def _refused(files: Iterable[KeyFile], verdicts: Iterable[Verdict]) -> set[str]:
-    names = {verdict.file for verdict in verdicts if verdict.error}
-    return {key.thumbprint for file in files if file.name in names for key in file.keys}
+        if now < end and key.public.thumbprint not in refused_keys:
+            retiring.append(replace(key, state="retiring", retiring_since=since, retires_at=end))
+        else:
+            withdrawn.append(replace(key, retires_at=None if key.retiring_since is None else end))
+    return retiring, withdrawn
 
 
 def _ends(current: Iterable[Key], pending: Iterable[Key]) -> Iterator[float]:

@@ -14,7 +14,7 @@ _Issuers = dict[x509.Certificate, list[x509.Certificate]]
 
 @dataclass(frozen=True, slots=True)
 class FoundKey:
-    """A public key and its certificate chain, leaf first; the chain is empty where there is none.
+    """A public key and its certificate chain, leaf first; the chain is empty if the key has no certificate.
 
     ``private`` tells whether the file held the private half too.
     """
@@ -25,7 +25,7 @@ class FoundKey:
 
 
 def pair(keys: Sequence[PublicKeyTypes], certificates: Sequence[x509.Certificate]) -> tuple[FoundKey, ...]:
-    """Give each key its chain; where there are no keys, the certificates that issued no other are the keys.
+    """Give each key its chain; if there are no keys, those of the certificates that issued no other certificate count.
 
     Args:
         keys: A file's keys, each once, in the file's order.
@@ -40,7 +40,7 @@ def pair(keys: Sequence[PublicKeyTypes], certificates: Sequence[x509.Certificate
     own = [[one for one in certificates if one.public_key() == key] for key in keys]
     accounted = {member for leaves in own for leaf in leaves for member in _ancestry(leaf, issuers)}
     for number, one in enumerate(certificates, start=1):
-        # An authority that issued none of these belongs to a chain that has a gap; it is left out.
+        # An authority that issued no other certificate here belongs to a chain with a gap; it is left out.
         if one not in accounted and not (accounted and _is_authority(one)):
             raise CertificateMismatch(
                 f"Certificate {number} belongs neither to a key in this file nor to the chain of one; "
@@ -52,7 +52,7 @@ def pair(keys: Sequence[PublicKeyTypes], certificates: Sequence[x509.Certificate
 
 
 def _leaves(certificates: Sequence[x509.Certificate], issuers: _Issuers) -> list[x509.Certificate]:
-    """Find the certificates that stand for keys: no issuer of another, and no authority beside those that are none."""
+    """Find the certificates whose keys count: those that issued no other, and no authority if any other is left."""
     issuing = {issuer for found in issuers.values() for issuer in found}
     leaves = [one for one in certificates if one not in issuing]
     return [one for one in leaves if not _is_authority(one)] or leaves
@@ -63,9 +63,9 @@ def _distinct(keys: Sequence[PublicKeyTypes]) -> list[PublicKeyTypes]:
 
 
 def _issued(issuer: x509.Certificate, subject: x509.Certificate) -> bool:
-    """Tell whether one key's holder vouches for another key; a self-signed certificate vouches for none.
+    """Tell whether one key's holder certified another key; a self-signed certificate certifies no other.
 
-    Where the signature's algorithm is too old to be verified, or the names are equal but not written in the same
+    If the signature's algorithm is too old to be verified, or the names are equal but not written in the same
     string type, the names decide (RFC 5280 section 7.1).
     """
     if issuer.public_key() == subject.public_key() or not _same_name(issuer.subject, subject.issuer):
@@ -91,7 +91,7 @@ def _is_authority(certificate: x509.Certificate) -> bool:
 
 
 def _path(leaf: x509.Certificate, issuers: _Issuers) -> Iterator[x509.Certificate]:
-    """Walk from the leaf to its issuer and on; of a cross-signed issuer's certificates, take the first."""
+    """Follow the issuers from the leaf; of a cross-signed issuer's certificates, take the first."""
     seen = set()
     following: x509.Certificate | None = leaf
     while following is not None and following not in seen:
@@ -101,7 +101,7 @@ def _path(leaf: x509.Certificate, issuers: _Issuers) -> Iterator[x509.Certificat
 
 
 def _ancestry(leaf: x509.Certificate, issuers: _Issuers) -> set[x509.Certificate]:
-    """Find all that had a part in issuing the leaf, itself and cross-signed issuers included."""
+    """Find all certificates that lead to the leaf, including itself and cross-signed issuers."""
     seen: set[x509.Certificate] = set()
     waiting = [leaf]
     while waiting:

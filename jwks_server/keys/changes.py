@@ -1,10 +1,12 @@
-"""Two key sets -> what is different: one log line each."""
+"""Two evaluations -> what is different: one log line each."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass
 
-from jwks_server.keys.keyset import Key, KeySet, Verdict
+from jwks_server.keys.evaluation import Evaluation
+from jwks_server.keys.instants import utc
+from jwks_server.keys.keyset import Key
+from jwks_server.keys.verdict import Verdict
 
 # Every event of a change; docs/reference/log-events.md tells their levels and fields.
 EVENTS = (
@@ -24,11 +26,12 @@ EVENTS = (
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A key or file whose standing is not what it was.
+    """A key, a file or an issuer that is not what it was.
 
     Attributes:
-        event: ``key-pending``, ``key-published``, ``key-retiring``, ``key-withdrawn``, ``file-duplicate``,
-            ``file-refused`` or ``issuer-withdrawn``.
+        event: ``key-pending``, ``key-published``, ``key-retiring``, ``key-removed``, ``key-revoked``,
+            ``key-withdrawn``, ``file-duplicate``, ``file-refused``, ``file-kept``, ``finding`` or
+            ``issuer-withdrawn``.
         fields: File, kid, alg, code, reason and times, as far as they apply.
     """
 
@@ -36,57 +39,83 @@ class Change:
     fields: Mapping[str, str]
 
 
-def key_changes(previous: KeySet | None, current: KeySet) -> Iterator[Change]:
-    """Tell which keys came, went, or changed their state or a member."""
-    before = _by_identity(previous)
-    after = _by_identity(current)
-    for identity, key in after.items():
-        last = before.get(identity)
-        if last is not key and (last is None or (last.state, last.json) != (key.state, key.json)):
-            yield Change(f"key-{key.state}", _fields(key))
-    for identity, key in before.items():
-        if identity not in after and key.state != "pending":
-            yield Change("key-withdrawn", _fields(key))
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """A key's stage, the verdict that says so, and the key if it is in the set or will be."""
+
+    stage: str
+    verdict: Verdict
+    key: Key | None = None
+
+    def same_as(self, other: "_Standing") -> bool:
+        json, others = (one.key.json if one.key else b"" for one in (self, other))
+        return self.stage == other.stage and json == others
 
 
-def file_changes(previous: KeySet | None, current: KeySet) -> Iterator[Change]:
-    """Tell which files are newly refused, or newly left out as duplicates."""
-    before = [_file_change(verdict) for verdict in previous.verdicts] if previous else []
-    known = {change.fields["file"]: change for change in before if change}
+def changes(previous: Evaluation, current: Evaluation) -> Iterator[Change]:
+    """Tell what became of files and keys since the last evaluation: files, keys that left, other keys."""
+    known = {change for verdict in previous.verdicts for change in _of_file(verdict)}
     for verdict in current.verdicts:
-        change = _file_change(verdict)
-        if change is not None and known.get(verdict.file) != change:
-            yield change
+        yield from (Change(event, dict(fields)) for event, fields in _of_file(verdict) if (event, fields) not in known)
+    before, after = _standings(previous), _standings(current)
+    for identity, standing in before.items():
+        # A pending key was in no set, so that it can't leave one; revoked and removed keys have left.
+        if identity not in after and standing.stage in {"published", "retiring"}:
+            yield Change("key-withdrawn", _fields(identity[0], standing.verdict, standing.key, "withdrawn"))
+    for identity, standing in after.items():
+        last = before.get(identity)
+        if last is None or not standing.same_as(last):
+            key = standing.key or (last.key if last else None)
+            yield Change(f"key-{standing.stage}", _fields(identity[0], standing.verdict, key, standing.stage))
+    if current.gone and previous.serves:
+        yield Change("issuer-withdrawn", {})
 
 
-def utc(instant: float) -> str:
-    """Write a time as RFC 3339 in UTC."""
-    return datetime.fromtimestamp(instant, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def new_findings(previous: Evaluation, current: Evaluation) -> Iterator[Change]:
+    """Tell what was not found in the last evaluation."""
+    return (Change("finding", asdict(finding)) for finding in current.findings if finding not in previous.findings)
 
 
-def _by_identity(keyset: KeySet | None) -> dict[tuple[str, str], Key]:
-    return {key.identity: key for key in (*keyset.keys, *keyset.pending)} if keyset else {}
+def _standings(evaluation: Evaluation) -> dict[tuple[str, str], _Standing]:
+    keyset = evaluation.keyset
+    in_set = {key.identity: key for key in keyset.keys} if keyset and evaluation.serves else {}
+    pending = {key.identity: key for key in keyset.pending} if keyset else {}
+    found: dict[tuple[str, str], _Standing] = {}
+    for verdict in evaluation.verdicts:
+        for identity in verdict.identities:
+            key = in_set.get(identity) or pending.get(identity)
+            # A kept key is where it was before its file turned bad or vanished.
+            stage = key.state if key and verdict.outcome == "kept" else verdict.outcome
+            found[identity] = _Standing(stage, verdict, key)
+    return found
 
 
-def _fields(key: Key) -> dict[str, str]:
-    times = {
-        "publish_at": key.publish_at if key.state == "pending" else None,
-        "first_published": key.first_published,
-        "safe_to_sign_at": key.safe_to_sign_at if key.state == "published" else None,
-        "retires_at": key.retires_at,
-        "not_after": key.public.not_after,
-    }
+def _fields(kid: str, verdict: Verdict, key: Key | None, stage: str) -> dict[str, str]:
+    times: dict[str, float | None] = {"since": verdict.since if stage == "removed" else None}
+    if key and stage not in {"removed", "revoked"}:
+        times = {
+            "publish_at": key.publish_at if stage == "pending" else None,
+            "first_published": key.first_published,
+            "safe_to_sign_at": key.safe_to_sign_at if stage == "published" else None,
+            "retires_at": key.retires_at,
+            "certificate_not_after": key.public.not_after,
+        }
     return {
-        "file": key.file,
-        "kid": key.kid,
-        "alg": key.alg,
+        "file": verdict.file,
+        "kid": kid,
+        **({"alg": key.alg} if key else {}),
         **{name: utc(instant) for name, instant in times.items() if instant is not None},
     }
 
 
-def _file_change(verdict: Verdict) -> Change | None:
-    if error := verdict.error:
-        return Change("file-refused", {"file": verdict.file, "code": error.code, "reason": error.message})
+def _of_file(verdict: Verdict) -> Iterator[tuple[str, tuple[tuple[str, str], ...]]]:
+    """Write what is logged of a file as a whole, hashable."""
+    fields = {"file": verdict.file}
     if verdict.duplicate_of is not None:
-        return Change("file-duplicate", {"file": verdict.file, "duplicate_of": verdict.duplicate_of})
-    return None
+        fields["duplicate_of"] = verdict.duplicate_of
+    if verdict.outcome == "kept" and verdict.until is not None:
+        fields["until"] = utc(verdict.until)
+    if verdict.error:
+        fields |= {"code": verdict.error.code, "reason": verdict.error.message}
+    if verdict.outcome in {"duplicate", "refused", "kept"}:
+        yield f"file-{verdict.outcome}", tuple(fields.items())

@@ -9,14 +9,14 @@ from jwks_server.keys.metadata import ALGORITHMS
 def document(keyset: KeySet, path: str) -> bytes | None:
     """Write the metadata document; one serves both standards, since their members are in one registry.
 
-    ``jwks_uri`` is what a client must use: ``path`` below the issuer's URL, wherever a proxy has put this server.
+    ``jwks_uri`` is the URL that a client must use: ``path`` below the issuer's URL, wherever a proxy put this server.
 
     Args:
         keyset: The published keys, and the policy that names the issuer.
         path: The JWK Set's path below the issuer.
 
     Returns:
-        Compact UTF-8 JSON, the same bytes for the same keys and policy; None where no issuer is named.
+        Compact UTF-8 JSON, the same bytes for the same keys and policy; None if the policy names no issuer.
     """
     policy = keyset.policy
     if policy.issuer is None:

@@ -1,4 +1,4 @@
-"""What a scan saw -> what to believe of it: a file that is half written or just replaced is waited for."""
+"""The grace period: a file that turned bad or vanished keeps its last good version for a while."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Item(Protocol):
-    """Something read from a file."""
+    """Something that was read from a file."""
 
     @property
     def good(self) -> bool:
@@ -17,55 +17,62 @@ T = TypeVar("T", bound=Item)
 
 
 @dataclass(frozen=True, slots=True)
-class Held(Generic[T]):
-    """The last good version of a file, and since when the file has been bad or gone, if it is."""
+class LastGood(Generic[T]):
+    """The last good version of a file.
+
+    Attributes:
+        item: What the file held.
+        since: Since when the file has been bad or missing; None while it is good.
+    """
 
     item: T
     since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Settled(Generic[T]):
-    """What to believe.
+class Believed(Generic[T]):
+    """What the files count as.
 
     Attributes:
-        items: The files by name, with the last good version in place of those that are waited for.
-        held: What to remember until the next scan.
-        until: When the first wait ends, in seconds since the epoch; None where nothing is waited for.
+        items: The files by name, with the last good version in place of a file in its grace period.
+        last_good: What the next call must know.
+        stand_ins: When the grace period ends, by the name of each file that is in one.
     """
 
     items: Mapping[str, T]
-    held: Mapping[str, Held[T]]
-    until: float | None
+    last_good: Mapping[str, LastGood[T]]
+    stand_ins: Mapping[str, float]
 
 
-def settle(
-    seen: Mapping[str, T], held: Mapping[str, Held[T]], now: float, *, bad_for: float, gone_for: float
-) -> Settled[T]:
-    """Keep a good file's last version for a while after it turned bad or vanished.
+def believe(
+    seen: Mapping[str, T], last_good: Mapping[str, LastGood[T]], now: float, *, bad_for: float, gone_for: float
+) -> Believed[T]:
+    """Put the last good version in place of a file that turned bad or vanished a moment ago.
+
+    A clock that was set back starts the grace period again, so that it never lasts longer than it should.
 
     Args:
-        seen: What the scan saw, by name.
-        held: What the last call said to remember.
-        now: The time of the scan, in seconds since the epoch.
-        bad_for: How long a bad file is waited for, in seconds.
-        gone_for: How long a missing name is waited for, in seconds.
+        seen: What was read, by name.
+        last_good: What the last call returned.
+        now: The time of the observation, in seconds since the epoch.
+        bad_for: The grace period of a bad file, in seconds.
+        gone_for: The grace period of a missing file, in seconds.
     """
     items: dict[str, T] = {}
-    remembered: dict[str, Held[T]] = {}
-    ends: list[float] = []
-    for name in {**held, **seen}:
-        item, last = seen.get(name), held.get(name)
+    remembered: dict[str, LastGood[T]] = {}
+    stand_ins: dict[str, float] = {}
+    for name in {**last_good, **seen}:
+        item, last = seen.get(name), last_good.get(name)
         if item is not None and item.good:
-            items[name], remembered[name] = item, Held(item)
+            items[name] = item
+            remembered[name] = last if last and last.item is item and last.since is None else LastGood(item)
             continue
         if last is not None:
             since = now if last.since is None else min(last.since, now)
             end = since + (bad_for if item is not None else gone_for)
             if now < end:
-                items[name], remembered[name] = last.item, Held(last.item, since)
-                ends.append(end)
+                items[name], remembered[name], stand_ins[name] = last.item, LastGood(last.item, since), end
                 continue
         if item is not None:
             items[name] = item
-    return Settled(items, remembered, min(ends, default=None))
+    return Believed(items, remembered, stand_ins)

@@ -1,4 +1,4 @@
-"""What a key set is: its files, keys, verdicts."""
+"""What a key set is: its files and its keys."""
 
 import math
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ State = Literal["pending", "published", "retiring"]
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """What a file of the key directory holds: its public keys, or the reason why it gives none.
+    """What a file of the key directory holds: its public keys, or the reason why it gives no key.
 
     Attributes:
         name: The file's path below the key directory.
         keys: Its public keys.
-        error: Why it gives none.
+        error: Why it gives no key.
         world_readable: Whether every user of the machine may read it.
     """
 
@@ -47,7 +47,7 @@ class Key:
         json: The finished JWK, as compact UTF-8 JSON.
         state: ``pending`` until its publication, ``published``, or ``retiring`` when its file is gone.
         first_published: When clients could first see it; None while it is pending.
-        safe_to_sign_at: When every verifier has seen it, if it isn't withdrawn before.
+        safe_to_sign_at: When every verifier has seen it, unless it is withdrawn before.
         publish_at: When it enters the set, if that is declared.
         remove_at: When it leaves the set, if that is declared.
         retiring_since: When its file was found gone; None while it is there.
@@ -70,46 +70,25 @@ class Key:
 
     @property
     def identity(self) -> tuple[str, str]:
-        """The kid and the thumbprint: what must stay the same for it to be the same key to a client."""
+        """The kid and the thumbprint: a client takes two keys for the same one when both are equal."""
         return self.kid, self.public.thumbprint
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of a file.
-
-    Attributes:
-        file: The file's name.
-        kids: The kids of its keys.
-        thumbprints: Their thumbprints.
-        duplicate_of: The file that publishes the same key, where this one is left out for it.
-        error: Why the file is refused.
-    """
-
-    file: str
-    kids: tuple[str, ...] = ()
-    thumbprints: tuple[str, ...] = ()
-    duplicate_of: str | None = None
-    error: KeyFileError | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class KeySet:
-    """A complete JWK Set and how it came about.
+    """A complete JWK Set, and the keys that will be in it.
 
     Attributes:
         keys: The published and the retiring ones, in order: RSA, EC, OKP, AKP, then by file name, then by kid.
-        policy: What the operator had decided.
-        pending: Those that are not published yet.
-        verdicts: One for each file, by name.
+        policy: What the operator decided.
+        pending: The keys that are not published yet.
         next_change: When time alone will change the keys, in seconds since the epoch; None if never.
-        held: Whether the files give no key, so that the keys before them stay.
+        held: Whether the files give no key, so that the keys of the last set stay.
     """
 
     keys: tuple[Key, ...]
     policy: Policy
     pending: tuple[Key, ...] = ()
-    verdicts: tuple[Verdict, ...] = ()
     next_change: float | None = None
     held: bool = False
 
@@ -124,23 +103,23 @@ class KeySet:
         return jwk.digest(self.body)
 
     def max_age(self, now: float) -> int:
-        """Tell how long a cache may keep the set from now on, in whole seconds: never past the next change.
+        """Return how long a cache may keep the set from now on, in whole seconds: never past the next change.
 
-        It stays right for as long as ``max_age_until`` says.
+        The value is right until ``max_age_until``.
         """
         if self.next_change is None:
             return self.policy.max_age
         return max(0, min(self.policy.max_age, math.ceil(self.next_change - now) - 1))
 
     def max_age_until(self, now: float) -> float | None:
-        """Tell when ``max_age`` will be another one."""
+        """Return when ``max_age`` will have another value."""
         if self.next_change is None:
             return None
         return self.next_change - min(self.policy.max_age, self.max_age(now))
 
 
 def read_file(name: str, data: bytes, passphrase: bytes | None) -> KeyFile:
-    """Read one file's bytes; whatever is wrong with them becomes the file's error.
+    """Read one file's bytes; what is wrong with them becomes the file's error.
 
     Args:
         name: The file's name in the key directory.

@@ -1,13 +1,15 @@
-"""A key set -> what is allowed, but will likely hurt someone.
+"""An evaluation -> what is allowed, but will likely hurt someone.
 
-That ``use`` is missing where keys for signatures and for encryption are mixed can't happen here: every key
-says its use.
+No finding says that ``use`` is missing where keys for signatures and for encryption are mixed: every published key
+has a ``use``.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
 
+from jwks_server.keys.evaluation import Evaluation, Finding
 from jwks_server.keys.keyset import KeyFile, KeySet
+from jwks_server.keys.table import FILE_NAME
+from jwks_server.keys.unmatched import MAX_SUGGESTIONS, nearest
 
 CODES = (
     "empty-set",
@@ -18,31 +20,32 @@ CODES = (
     "certificate-expiring",
     "private-key-exposed",
     "subpath-mount",
+    "policy-entry-unmatched",
 )
 MAX_KEYS = 10
 MAX_BODY_BYTES = 45 * 1024
 EXPIRY_SECONDS = 14 * 86400
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A code that is stable, what it is about, and one sentence."""
-
-    code: str
-    subject: str
-    reason: str
-
-
-def lint(keyset: KeySet, files: Iterable[KeyFile], mounted: Iterable[str], now: float) -> tuple[Finding, ...]:
-    """Look a set over.
+def lint(evaluation: Evaluation, mounted: Collection[str], now: float) -> tuple[Finding, ...]:
+    """Look an evaluation over. Nothing of it is published because of a finding, so it can be done afterwards.
 
     Args:
-        keyset: What is published.
-        files: What it was built from.
-        mounted: The names in the directory that are mounts of their own; ``.`` is the directory.
+        evaluation: What was decided.
+        mounted: The names in the folder that are mounts of their own; ``.`` is the folder.
         now: In seconds since the epoch.
     """
-    return (*_of_the_set(keyset), *_of_certificates(keyset, now), *_of_files(files), *_of_mounts(mounted))
+    if evaluation.decided_at is None:
+        return ()
+    files = evaluation.files or {}
+    served = evaluation.served
+    return (
+        *(() if served is None else _of_the_set(served)),
+        *(() if served is None else _of_certificates(served, now)),
+        *_of_files(files.values()),
+        *_of_mounts({".", FILE_NAME, *files}.intersection(mounted)),
+        *_of_policy(evaluation),
+    )
 
 
 def _of_the_set(keyset: KeySet) -> Iterator[Finding]:
@@ -74,10 +77,22 @@ def _of_files(files: Iterable[KeyFile]) -> Iterator[Finding]:
             yield Finding(
                 "private-key-exposed",
                 file.name,
-                "Every user may read this private key; take the mode's last bits away.",
+                "Every user may read this private key; run chmod o= on the file.",
             )
 
 
 def _of_mounts(mounted: Iterable[str]) -> Iterator[Finding]:
     for name in sorted(mounted):
         yield Finding("subpath-mount", name, "Kubernetes never updates a subPath mount; mount the whole volume.")
+
+
+def _of_policy(evaluation: Evaluation) -> Iterator[Finding]:
+    entries = [
+        *(("revoked", name, evaluation.exist.keys, "no key") for name in sorted(evaluation.unmatched.keys)),
+        *(("keys", name, evaluation.exist.files, "no file") for name in sorted(evaluation.unmatched.files)),
+    ]
+    for number, (table, name, candidates, nothing) in enumerate(entries):
+        meant = nearest(name, candidates) if number < MAX_SUGGESTIONS else None
+        entry = f'[keys."{name}"]' if table == "keys" else f'revoked "{name}"'
+        way_out = f'did you mean "{meant}"?' if meant else "correct it, or remove it."
+        yield Finding("policy-entry-unmatched", name, f"{FILE_NAME}: {entry} matches {nothing}; {way_out}")

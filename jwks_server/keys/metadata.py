@@ -1,4 +1,4 @@
-"""``issuer`` and ``[metadata]`` of ``jwks.toml``: what discovery says beyond what follows from the keys."""
+"""``issuer`` and ``[metadata]`` of ``jwks.toml``: the discovery members that do not follow from the keys."""
 
 import math
 import re
@@ -12,7 +12,7 @@ from jwks_server.keys.table import Member, Table
 OPENID = "/.well-known/openid-configuration"
 OAUTH = "/.well-known/oauth-authorization-server"
 
-# They follow from the issuer and from the published keys, so that they can't contradict them.
+# These follow from the issuer and the published keys, so they can't contradict them.
 ALGORITHMS = "id_token_signing_alg_values_supported"
 _DERIVED = ("issuer", "jwks_uri", ALGORITHMS)
 
@@ -22,8 +22,8 @@ _GRANTS = "grant_types_supported"
 # RFC 8414 section 2, OpenID Connect Discovery 1.0 section 3.
 _DEFAULT_GRANTS = ("authorization_code", "implicit")
 
-# RFC 8414 section 2: https, without query and fragment. To this machine itself nothing can be read on the way, so
-# http will do there, for those who try things out.
+# RFC 8414 section 2: https, without query and fragment. On the loopback interface nobody can listen, so http is
+# allowed there, for experiments.
 _URL = re.compile(
     r"""(?: https:// (?: [A-Za-z0-9-]+ (?: \. [A-Za-z0-9-]+ )* | \[[0-9A-Fa-f:.]+\] )
           | http:// (?: localhost | 127(?:\.(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3} | \[::1\] ) )
@@ -69,8 +69,8 @@ def read(entry: object, issuer: str | None, text: str) -> Mapping[str, object]:
         The members as they are to be published.
 
     Raises:
-        PolicyInvalid: A member can't be one, or one is missing that RFC 8414 section 2 or OpenID Connect
-            Discovery 1.0 section 3 asks for.
+        PolicyInvalid: A member is not allowed, or a member is missing that RFC 8414 section 2 or OpenID Connect
+            Discovery 1.0 section 3 requires.
     """
     table = Table(text, ("metadata",))
     if not isinstance(entry, dict):
@@ -88,7 +88,7 @@ def read(entry: object, issuer: str | None, text: str) -> Mapping[str, object]:
 
 
 def _fault(name: str, value: object) -> str | None:
-    if name in (*_DERIVED, "signed_metadata"):  # the latter would override what is derived
+    if name in (*_DERIVED, "signed_metadata"):  # signed_metadata would override what is derived
         return "can't be set here: it follows from issuer and from the published keys"
     if not _is_json(value, _MAX_DEPTH):
         return "has a value that JSON can't hold; write dates as strings, no inf or nan, and integers up to 2**53"
@@ -120,7 +120,7 @@ def _is_json(value: object, depth: int) -> bool:
 
 
 def _required(entry: Mapping[str, list[str]]) -> Iterator[str]:
-    """Name the members that both documents need, but for those that are derived."""
+    """Name the members that both documents need, except the derived ones."""
     grants = set(entry.get(_GRANTS, _DEFAULT_GRANTS))
     if grants & set(_DEFAULT_GRANTS):
         yield "authorization_endpoint"

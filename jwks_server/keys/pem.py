@@ -1,4 +1,4 @@
-"""PEM bytes -> public keys, each with the certificate chain that stands beside it (RFC 7468)."""
+"""PEM bytes -> public keys, each with the certificate chain in the same file (RFC 7468)."""
 
 import base64
 import itertools
@@ -39,7 +39,7 @@ _DASHES = b"-----"
 _RSASSA_PSS = bytes.fromhex("06092a864886f70d01010a")
 _ALGORITHM_BYTES = 32
 
-# All that cryptography raises on bytes that are no key; InternalError is OpenSSL's own refusal.
+# Everything that cryptography raises for bytes that are not a key; InternalError comes from OpenSSL itself.
 _LOAD_ERRORS = (ValueError, TypeError, NotImplementedError, OverflowError, InternalError, x509.InvalidVersion)
 
 _PUBLIC = frozenset({"PUBLIC KEY", "RSA PUBLIC KEY"})
@@ -81,10 +81,10 @@ def parse(data: bytes, passphrase: bytes | None = None) -> tuple[FoundKey, ...]:
 
     Args:
         data: The file's bytes. Text around blocks, CRLF and a UTF-8 byte order mark are accepted.
-        passphrase: What opens encrypted private keys; the public half of an OpenSSH key needs none.
+        passphrase: What opens encrypted private keys; the public half of an OpenSSH key is not encrypted.
 
     Returns:
-        At least one key, in the file's order, none twice.
+        At least one key, in the file's order, each once.
 
     Raises:
         KeyFileError: The file as a whole is refused; the subclass says why.
@@ -93,7 +93,7 @@ def parse(data: bytes, passphrase: bytes | None = None) -> tuple[FoundKey, ...]:
     private: list[PublicKeyTypes] = []
     certificates: list[x509.Certificate] = []
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # what is deprecated is refused by kind
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # deprecated keys are refused by their kind
         for block in _without_ec_parameters(_blocks(data)):
             if block.label == _CERTIFICATE:
                 certificates.append(_certificate(block))
@@ -129,14 +129,14 @@ def _blocks(data: bytes) -> Iterator[_Block]:
             if label is not None and _DASHES not in line:
                 lines.append(line)
             elif label is not None:
-                raise PemMalformed(f"Line {number} is neither a BEGIN or END line nor base64; write the file anew.")
+                raise PemMalformed(f"Line {number} is neither a BEGIN or END line nor base64; write the file again.")
         elif marker[1] == b"BEGIN" and label is None:
             label, lines = marker[2], []
         elif marker[1] == b"END" and label is not None and label == marker[2]:
             yield _Block(label.decode("ascii"), tuple(lines))
             label = None
         else:
-            raise PemMalformed(f"Line {number} does not pair a BEGIN line with its END line; write the file anew.")
+            raise PemMalformed(f"Line {number} does not pair a BEGIN line with its END line; write the file again.")
     if label is not None:
         raise PemMalformed(
             f"The block {label.decode('ascii')} has no END line; the file is cut short, or still being written."
@@ -183,15 +183,15 @@ def _public_key(block: _Block, passphrase: bytes | None) -> PublicKeyTypes:
             raise PassphraseWrong(
                 "The passphrase does not open the private key, or its cipher is unknown; check both."
             ) from exc
-        raise KeyMalformed(f"The block {block.label} can't be decoded; write the file anew.") from exc
+        raise KeyMalformed(f"The block {block.label} can't be decoded; write the file again.") from exc
     _check_rsa(private)
     return private.public_key()
 
 
 def _bound_to_pss() -> KindUnsupported:
     return KindUnsupported(
-        "An RSASSA-PSS key is bound to parameters that no JWK can tell; "
-        "use a plain RSA key, with --rsa-alg PS256 if it signs so."
+        "An RSASSA-PSS key is bound to parameters that a JWK can't express; "
+        "use a plain RSA key, with --rsa-alg PS256 if it signs that way."
     )
 
 
@@ -212,5 +212,5 @@ def _certificate(block: _Block) -> x509.Certificate:
     except UnsupportedAlgorithm as exc:
         raise KindUnsupported("A certificate holds a key of an unknown kind; use RSA, EC or Ed25519.") from exc
     except _LOAD_ERRORS as exc:
-        raise KeyMalformed("A certificate can't be decoded; write the file anew.") from exc
+        raise KeyMalformed("A certificate can't be decoded; write the file again.") from exc
     return certificate

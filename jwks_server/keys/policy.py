@@ -1,4 +1,4 @@
-"""What the operator decides about a key set: flags for the defaults, ``jwks.toml`` for the rest."""
+"""What the operator decides about a key set: flags give the defaults, ``jwks.toml`` the rest."""
 
 import re
 import tomllib
@@ -13,7 +13,7 @@ from jwks_server.keys import metadata
 from jwks_server.keys.kinds import ED_ALGS, ENC_ALGS, OPTIONAL_KINDS, RSA_ALGS, SIG_ALGS, KidScheme, Use
 from jwks_server.keys.table import FILE_NAME, Member, Table
 
-_YEAR_SECONDS = 366 * 86400
+MAX_SECONDS = 366 * 86400  # the longest time that can be set, here and by a flag
 _LAST_INSTANT = 253370764800  # the year 9999, in seconds since the epoch; a later one can't be written in RFC 3339
 # The parser's time and memory grow with the square of a dotted key's parts.
 _MAX_PARTS = 32
@@ -31,8 +31,8 @@ class KeyPolicy:
         use: RFC 7517 section 4.2.
         kid: RFC 7517 section 4.5; None takes the set's scheme.
         aliases: More key IDs under which the same key is published.
-        publish_at: When the key enters the set, in seconds since the epoch; None is at once.
-        remove_at: When it leaves the set, whether its file is there or not; None is never.
+        publish_at: When the key enters the set, in seconds since the epoch; None means at once.
+        remove_at: When it leaves the set, whether its file is there or not; None means never.
     """
 
     alg: str | None = None
@@ -57,7 +57,7 @@ class Policy:
         retain: How long a key stays published after its file vanished or was replaced, in seconds.
         allow_empty: Whether a set without any key may be published.
         revoked: Key IDs and thumbprints of keys that are never published, whatever else is said.
-        issuer: The URL that turns the discovery documents on (RFC 8414 section 2); None is none.
+        issuer: The URL that turns the discovery documents on (RFC 8414 section 2); None leaves them off.
         metadata: What they say beyond the issuer and what follows from the keys.
         files: Decisions about single files, by name.
     """
@@ -101,7 +101,7 @@ def parse(text: bytes, defaults: Policy) -> Policy:
         raise PolicyInvalid(f"{FILE_NAME} is not UTF-8; save it as UTF-8.") from exc
     except (ValueError, RecursionError) as exc:
         fault = str(exc).replace("at end of document", f"at line {len(text.splitlines())}, its end")
-        raise PolicyInvalid(f"{FILE_NAME} is not TOML: {fault}; mend it.") from exc
+        raise PolicyInvalid(f"{FILE_NAME} is not TOML: {fault}; fix it.") from exc
     table = Table(said, ())
     files, further = document.pop("keys", {}), document.pop("metadata", {})
     if not isinstance(files, dict):
@@ -130,7 +130,7 @@ def _boolean(value: object) -> bool:
 
 
 def _seconds(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _YEAR_SECONDS:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SECONDS:
         raise ValueError
     return value
 

@@ -1,4 +1,4 @@
-"""A table of ``jwks.toml``, read member by member; whatever is wrong is told with its line and its key."""
+"""A table of ``jwks.toml``, read member by member; an error names the line and the key."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -15,8 +15,8 @@ class Member:
     """What a member must be.
 
     Attributes:
-        what: It in words, to follow "is not".
-        read: Gives what the program uses; fails with TypeError, ValueError or OverflowError.
+        what: The value in words, to follow "is not".
+        read: Returns what the program uses; fails with TypeError, ValueError or OverflowError.
     """
 
     what: str
@@ -39,7 +39,7 @@ class Table:
         """Read the table's members.
 
         Raises:
-            PolicyInvalid: One is unknown, or isn't what it must be.
+            PolicyInvalid: A member is unknown, or has a wrong value.
         """
         for name in entry:
             if name not in members:
@@ -53,7 +53,7 @@ class Table:
             raise self.error(name, f"is not {member.what}") from exc
 
     def error(self, name: str, fault: str) -> PolicyInvalid:
-        """Make the error of one member, or, without a name, of the table."""
+        """Make the error for one member, or, without a name, for the table."""
         key = ".".join(f'"{part}"' if "." in part else part for part in (*self.path, name) if part)
         line = self._line(name)
         return PolicyInvalid(f"{FILE_NAME}{f' line {line}' if line else ''}: {key} {fault}.")

@@ -1,1 +1,1 @@
-"""The options: what can be set, and the settings that come of it."""
+"""What can be configured, and the settings that the server and the commands get."""

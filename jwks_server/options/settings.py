@@ -1,4 +1,4 @@
-"""The settings, parsed and validated once."""
+"""The settings: read and checked once, then passed to what needs them."""
 
 import re
 from dataclasses import dataclass, field
@@ -12,58 +12,49 @@ from jwks_server.keys.policy import Policy
 
 Loop = Literal["uvloop", "asyncio"]
 
-_PASSPHRASE_BYTES = 4096
 # RFC 3986 section 3.3, without percent-encoding.
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+")
 # RFC 9110 section 8.3.1.
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+(?:; ?[A-Za-z0-9-]+=[A-Za-z0-9._-]+)*")
 
 
-def read_passphrase(path: Path) -> bytes:
-    """Read a passphrase of up to 4096 bytes; a line end after it doesn't count.
-
-    Raises:
-        OSError: The file can't be read.
-    """
-    with path.open("rb") as file:
-        return file.read(_PASSPHRASE_BYTES).rstrip(b"\r\n")
-
-
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long things take, in seconds.
+    """Times about keys and their files, in seconds.
 
     Attributes:
-        rescan: The time between two looks at the directory when there is no event.
-        settle: How long a good file that turned bad keeps its last good keys.
-        propagation: How long the slowest verifier takes to see a new key, beyond the set's max-age.
+        rescan: The time between two reads of the directory when there is no event.
+        grace_period: How long a file that turned bad keeps its last good keys.
+        propagation: How long the slowest verifier takes to see a new key, after the set's max-age.
     """
 
     rescan: float = 1.0
-    settle: float = 2.0
+    grace_period: float = 2.0
     propagation: float = 900.0
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a client may do, and how long it may take. Times are in seconds, sizes in bytes.
+    """Limits for clients. Times are in seconds, sizes in bytes.
 
     Attributes:
-        max_connections: How many there are at once; 0 for as many as descriptors and memory allow.
-        head_timeout: From the first byte of a request's head, or from the connection's begin, to its end.
-        idle_timeout: Between two requests. Longer than a proxy before us keeps its connections idle (60 s is common),
-            so that it is the one to close them.
-        body_timeout: How long a body is read and thrown away, so that the reply isn't lost.
+        max_connections: How many connections may be open at once; 0 for as many as memory and file descriptors
+            allow, which ``serve`` finds out.
+        head_timeout: From the first byte of a request's head, or from the start of the connection, to the end of the
+            head.
+        idle_timeout: Between two requests. It is longer than proxies usually keep connections idle (60 s), so that
+            the proxy closes them and never sends a request into a closed connection.
+        body_timeout: How long a body is read and discarded, so that the client can read the reply.
         write_timeout: How long a client may leave a reply unread.
         handshake_timeout: For a TLS handshake.
-        max_head: A request's head.
-        max_fields: Its fields.
-        max_body: How much of a body is read and thrown away.
-        backlog: How many connections wait in the kernel to be accepted. With the usual 128 the rest of a burst of
-            clients tries again after a second.
+        max_head: The size of a request's head.
+        max_fields: The number of its fields.
+        max_body: How much of a body is read and discarded.
+        backlog: How many new connections the kernel queues. With the usual 128, clients of a larger burst try again
+            only after a second.
     """
 
-    max_connections: int
+    max_connections: int = 0
     head_timeout: float = 10.0
     idle_timeout: float = 75.0
     body_timeout: float = 5.0
@@ -86,14 +77,17 @@ class Listening:
 
     Attributes:
         public: The public listener's addresses.
-        admin: The admin listener's; none for no such listener.
+        admin: The admin listener's addresses; empty for no admin listener.
         unix_mode: The mode of unix sockets.
         reuse_port: Whether several processes share a port.
-        tls_cert: The certificate chain's file, for TLS on the public listener; None for none.
-        tls_key: Its private key's file.
-        drain: How long to go on after SIGTERM before the listeners are closed, in seconds.
-        grace: How long to wait for the connections after that, in seconds.
-        access_log: Whether each answer is logged.
+        tls_cert: The file of the certificate chain, for TLS on the public listener; None for no TLS.
+        tls_key: The file of its private key.
+        drain: How long to accept connections after SIGTERM, in seconds.
+        shutdown_timeout: How long to wait for open connections after that, in seconds.
+        access_log: Whether each reply is logged.
+
+    Raises:
+        ConfigError: There is a certificate without a key, or a key without a certificate.
     """
 
     public: tuple[AnyAddress, ...]
@@ -103,57 +97,63 @@ class Listening:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     drain: float = 0.0
-    grace: float = 10.0
+    shutdown_timeout: float = 10.0
     access_log: bool = False
 
     def __post_init__(self) -> None:
         if bool(self.tls_cert) != bool(self.tls_key):
-            raise ConfigError("--tls-cert and --tls-key go together; give both, or none.")
+            raise ConfigError("--tls-cert and --tls-key go together; give both, or neither.")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is published, and how it is served; a command that serves nothing needs only the former.
+    """What is published, and how it is served; a command that serves nothing needs only the first part.
 
     Attributes:
-        directory: Where the key files are; it may be missing.
+        directory: The key directory; it may be missing.
         path: The JWK Set's path.
         media_type: The JWK Set's Content-Type.
         patterns: The shell patterns that key files' names match.
-        passphrase_file: What holds the passphrase of encrypted private keys.
-        passphrase: What it held at start; the file may be a pipe, which can be read only once.
-        policy: The operator's decisions about the set, where ``jwks.toml`` says nothing.
-        timing: How long things take.
-        state: What is remembered across restarts; None for nothing.
+        passphrase_file: The file with the passphrase of encrypted private keys.
+        passphrase: What was read from that file at the start. It may be a pipe, which can be read only once.
+        policy: The operator's decisions about the set, where ``jwks.toml`` doesn't make them.
+        timing: Times about keys and their files.
+        state: The file that keeps what must survive a restart; None for no such file.
         listening: Where and how to listen.
-        limits: What clients may do.
+        limits: Limits for clients.
         loop: The event loop.
-        response_cache: Whether the response cache is used.
+        response_cache: Whether the response cache answers the requests that it knows.
 
     Raises:
-        ConfigError: A value is out of its bounds.
+        ConfigError: A value can't be used.
     """
 
     directory: Path
     path: str
     media_type: str
     patterns: tuple[str, ...]
-    passphrase_file: Path | None
-    passphrase: bytes | None = field(repr=False)
-    policy: Policy
-    timing: Timing
-    state: Path | None
+    policy: Policy = field(default_factory=Policy)
+    timing: Timing = Timing()
+    passphrase_file: Path | None = None
+    passphrase: bytes | None = field(default=None, repr=False)
+    state: Path | None = None
     listening: Listening = Listening(public=())
-    limits: Limits = Limits(max_connections=1)
+    limits: Limits = Limits()
     loop: Loop = "uvloop"
     response_cache: bool = True
 
     def __post_init__(self) -> None:
         if not _PATH.fullmatch(self.path) or {".", ".."} & set(self.path.split("/")):
-            raise ConfigError(f"--path {self.path} is not an absolute path of letters, digits and . _ ~ -; mend it.")
+            raise ConfigError(
+                f"--path {self.path} is not an absolute path of letters, digits and . _ ~ -; choose another."
+            )
         if self.path.endswith((OPENID, OAUTH)) or f"{OAUTH}/" in self.path:
-            raise ConfigError(f"--path {self.path} is where discovery documents are; choose another.")
+            raise ConfigError(f"--path {self.path} is the path of a discovery document; choose another.")
         if not _MEDIA_TYPE.fullmatch(self.media_type):
-            raise ConfigError(f"--media-type {self.media_type} is no media type; write, for example, application/json.")
+            raise ConfigError(
+                f"--media-type {self.media_type} is not a media type; write, for example, application/json."
+            )
         if unusable := [one for one in self.patterns if not one or "/" in one or one.startswith(".")]:
-            raise ConfigError(f"--pattern {unusable[0]!r} can't match a key file; leave out slashes and leading dots.")
+            raise ConfigError(
+                f"--pattern {unusable[0]!r} can't match a key file; remove slashes and the dot at its start."
+            )

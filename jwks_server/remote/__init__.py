@@ -1,1 +1,1 @@
-"""What a client sees: sets fetched from every replica, and tokens verified with them."""
+"""The client's side: fetch sets from every replica, and verify tokens with them."""

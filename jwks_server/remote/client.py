@@ -1,4 +1,4 @@
-"""The other side: what a URL serves, asked as a client that trusts nothing of it."""
+"""A client that fetches a JWK Set from a URL and trusts nothing of the reply."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ _TIMEOUT = aiohttp.ClientTimeout(total=10)
 _HEADERS = {"User-Agent": f"jwks-server/{__version__}", "Accept-Encoding": "identity"}
 _OK = 200
 _NOT_MODIFIED = 304
-# RFC 9111 section 5.2.2: shared caches go by s-maxage, all others by max-age.
+# RFC 9111 section 5.2.2: shared caches use s-maxage, all others max-age.
 _MAX_AGE = re.compile(r"(?:^|[\s,])(?:s-maxage|max-age)\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
 _DIGITS = re.compile(r"\d{1,9}")
 
@@ -32,11 +32,11 @@ class Answer:
     """What a URL serves.
 
     Attributes:
-        url: Where it was asked for.
+        url: The URL that was requested.
         body: The bytes, without a content coding.
-        etag: The entity tag as it stands in the header, if there is one.
-        age: How long a cache has kept it, in seconds; None where none says so (RFC 9111 section 5.1).
-        max_age: How long it may be kept, in seconds; 0 where nothing is said.
+        etag: The entity tag as in the header, if there is one.
+        age: How long a cache has kept it, in seconds; None without an Age header (RFC 9111 section 5.1).
+        max_age: How long it may be kept, in seconds; 0 without a Cache-Control header.
     """
 
     url: str
@@ -75,7 +75,7 @@ def parse_url(text: str) -> URL:
     """Read an http or https URL.
 
     Raises:
-        ConfigError: The text is none, or holds a password, which would end up in logs.
+        ConfigError: The text is not such a URL, or holds a password, which would end up in logs.
     """
     try:
         url = URL(text)
@@ -85,13 +85,11 @@ def parse_url(text: str) -> URL:
         usable = zoned = False
     if zoned:
         shown = text.rpartition("@")[2]
-        raise ConfigError(
-            f"{shown} has an IPv6 zone, which not every client can read; give a name, or another address."
-        )
+        raise ConfigError(f"{shown} has an IPv6 zone, which some clients can't read; give a name, or another address.")
     if not usable:
-        shown = text.rpartition("@")[2]  # what stands before may be a password
+        shown = text.rpartition("@")[2]  # the part before it may be a password
         raise ConfigError(
-            f"{shown} is no http or https URL without a user; write, for example, https://id.example.com."
+            f"{shown} is not an http or https URL without a user; write, for example, https://id.example.com."
         )
     return url
 
@@ -100,7 +98,7 @@ def get(url: str) -> Answer:
     """Fetch a URL once.
 
     Raises:
-        ConfigError: It is no URL.
+        ConfigError: It is not a URL.
         FetchFailed: It can't be reached, redirects, or doesn't answer with 200.
     """
 
@@ -115,17 +113,17 @@ def session(address: str | None = None) -> aiohttp.ClientSession:
     """Open a client session.
 
     Args:
-        address: The one address to connect to, whatever the URL's host resolves to; the host still stands in the
-            Host header and is what a certificate must be for.
+        address: The only address to connect to, whatever the URL's host resolves to. The Host header and the
+            certificate are still those of the host.
     """
     resolver = _Fixed(address) if address else None
-    # A kept connection would hold on to one replica behind an address.
+    # A connection that is kept open would stay with one replica behind an address.
     connector = aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, force_close=True)
     return aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT, headers=_HEADERS)
 
 
 async def fetch(client: aiohttp.ClientSession, url: URL, known: Answer | None = None) -> Answer:
-    """Fetch a URL; where it still has the version that is known, that one's body is the answer's.
+    """Fetch a URL. If the known answer is still current, the new one has the same body.
 
     Raises:
         FetchFailed: It can't be reached, redirects, or doesn't answer with 200.
@@ -136,7 +134,7 @@ async def fetch(client: aiohttp.ClientSession, url: URL, known: Answer | None = 
             if known and conditions and reply.status == _NOT_MODIFIED:
                 return _confirmed(known, reply.headers)
             if reply.status != _OK:
-                raise FetchFailed(f"{url} answered {reply.status}; many clients accept nothing but 200.")
+                raise FetchFailed(f"{url} answered {reply.status}; many clients accept only 200.")
             body = b""
             async for chunk in reply.content.iter_any():
                 body += chunk
@@ -150,10 +148,10 @@ async def fetch(client: aiohttp.ClientSession, url: URL, known: Answer | None = 
                 max_age=_max_age(reply.headers.getall("Cache-Control", [])),
             )
     except TimeoutError as exc:
-        raise FetchFailed(f"{url} didn't answer in {_TIMEOUT.total:g} s; see that it can be reached.") from exc
+        raise FetchFailed(f"{url} didn't answer in {_TIMEOUT.total:g} s; check that it can be reached.") from exc
     except (aiohttp.ClientError, OSError, ValueError) as exc:
         reason = " ".join(str(exc).split()) or type(exc).__name__
-        raise FetchFailed(f"{url} can't be fetched: {reason}; see that it can be reached.") from exc
+        raise FetchFailed(f"{url} can't be fetched: {reason}; check that it can be reached.") from exc
 
 
 async def resolve(url: URL) -> frozenset[str]:
@@ -163,23 +161,23 @@ async def resolve(url: URL) -> frozenset[str]:
         FetchFailed: The host has none.
     """
     try:
-        # Not in the event loop's own threads: the program would wait for them at its end, for as long as a name hangs.
+        # Not in the event loop's own threads: the program would wait for a hanging lookup when it ends.
         async with asyncio.timeout(_TIMEOUT.total):
             found = await in_thread(lambda: socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM))
     except TimeoutError as exc:
-        raise FetchFailed(f"{url.host} didn't resolve in {_TIMEOUT.total:g} s; see to the resolver.") from exc
+        raise FetchFailed(f"{url.host} didn't resolve in {_TIMEOUT.total:g} s; check the resolver.") from exc
     except (OSError, UnicodeError) as exc:
         raise FetchFailed(f"{url.host} doesn't resolve: {exc}; check the name.") from exc
     return frozenset(str(address[0]) for *_, address in found)
 
 
 def _confirmed(known: Answer, headers: CIMultiDictProxy[str]) -> Answer:
-    """Take over what a 304 says of the version that is known (RFC 9111 section 4.3.4)."""
-    said = headers.getall("Cache-Control", [])
+    """Update the known answer from the headers of a 304 (RFC 9111 section 4.3.4)."""
+    lines = headers.getall("Cache-Control", [])
     return replace(
         known,
         age=_age(headers.get("Age", "")),
-        max_age=_max_age(said) if said else known.max_age,
+        max_age=_max_age(lines) if lines else known.max_age,
     )
 
 
@@ -205,7 +203,7 @@ class _Fixed(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: there is nothing to close."""
 
 
 def _age(text: str) -> int | None:

@@ -1,4 +1,4 @@
-"""What replicas answered, round by round -> whether a key may be signed with, or is gone. No clock, no I/O."""
+"""The replicas' answers, round by round -> whether a key may be used for signing, or is gone. No clock, no I/O."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class Replica:
-    """An address behind a URL; without one where the URL's host has none."""
+    """An address behind a URL; the address is empty if the URL's host has none."""
 
     url: str
     address: str = ""
@@ -16,13 +16,13 @@ class Replica:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class ReplicaAnswer:
     """What a replica answered.
 
     Attributes:
-        serves: Whether the key was in its set; None where it gave no set.
+        serves: Whether the key was in its set; None if there was no set.
         max_age: How long caches may keep the answer, in seconds.
-        reason: Why it gave no set.
+        reason: Why there was no set.
     """
 
     serves: bool | None
@@ -30,34 +30,34 @@ class Sight:
     reason: str = ""
 
     def __str__(self) -> str:
-        return self.reason or ("serves the key" if self.serves else "is without the key")
+        return self.reason or ("serves the key" if self.serves else "doesn't serve the key")
 
 
-# What stands for a replica until it answers.
-SILENT = Sight(None, reason="has not answered yet")
+# The answer of a replica that has not answered yet.
+UNANSWERED = ReplicaAnswer(None, reason="has not answered yet")
 
 
 class Gate:
-    """Opens when every replica serves a key, or with ``gone`` when none does.
+    """Opens when every replica serves a key, or with ``gone`` when no replica serves it.
 
-    An answer that is not as wanted may sit in caches from then on, so the time counts from the last one. A replica
-    that can't be reached keeps the gate shut, but hands nothing out, so the time goes on.
+    From the moment of a wrong answer, caches may keep it, so the time counts from the last one. A replica that can't
+    be reached keeps the gate shut. But it sends no wrong answer either, so the time goes on.
 
     Args:
-        gone: Whether the key's removal is waited for.
-        propagation: How long the slowest verifier takes to see the key, beyond max-age, in seconds; None where
-            verifiers aren't waited for.
+        gone: Whether to wait for the key's removal.
+        propagation: How long the slowest verifier takes to see the key after max-age, in seconds; None to not wait for
+            verifiers.
         published_at: From when their time counts, in seconds since the epoch; None counts from ``since``.
 
     Attributes:
-        sights: What each replica answered last.
-        since: When all of them were first seen as wanted; None while they aren't.
+        answers: The last answer of each replica.
+        since: When all answers were right for the first time; None while one is wrong.
     """
 
     def __init__(
         self, *, gone: bool = False, propagation: float | None = None, published_at: float | None = None
     ) -> None:
-        self.sights: Mapping[Replica, Sight] = {}
+        self.answers: Mapping[Replica, ReplicaAnswer] = {}
         self.since: float | None = None
         self._wanted = not gone
         self._propagation = propagation
@@ -65,13 +65,13 @@ class Gate:
         self._max_age = 0
 
     @property
-    def waiting(self) -> Mapping[Replica, Sight]:
-        """The replicas that are not as wanted."""
-        return {replica: sight for replica, sight in self.sights.items() if sight.serves is not self._wanted}
+    def waiting(self) -> Mapping[Replica, ReplicaAnswer]:
+        """The replicas whose answer is wrong or missing."""
+        return {replica: answer for replica, answer in self.answers.items() if answer.serves is not self._wanted}
 
     @property
     def opens_at(self) -> float | None:
-        """When the gate opens, if all stays as it is; None while a replica isn't as wanted."""
+        """When the gate opens if nothing changes; None while an answer is wrong or missing."""
         if self.since is None or self.waiting:
             return None
         if self._propagation is None:
@@ -79,24 +79,24 @@ class Gate:
         start = self.since if self._published_at is None else self._published_at
         return max(self.since, start + self._max_age + self._propagation)
 
-    def glimpse(self, sights: Mapping[Replica, Sight]) -> None:
-        """Take in what came of a round so far: enough to count anew, never enough to open.
+    def note_partial(self, answers: Mapping[Replica, ReplicaAnswer]) -> None:
+        """Note the answers in the middle of a round. They can start the time again, but never open the gate.
 
         Args:
-            sights: The last answers of all replicas that are known.
+            answers: The last answers of all known replicas.
         """
-        self.sights = sights
-        self._max_age = max([self._max_age, *(sight.max_age for sight in sights.values())])
-        if any(sight.serves is (not self._wanted) for sight in sights.values()):
+        self.answers = answers
+        self._max_age = max([self._max_age, *(answer.max_age for answer in answers.values())])
+        if any(answer.serves is (not self._wanted) for answer in answers.values()):
             self.since = None
 
-    def take(self, sights: Mapping[Replica, Sight], now: float) -> None:
-        """Take in what a round of questions gave.
+    def note_round(self, answers: Mapping[Replica, ReplicaAnswer], now: float) -> None:
+        """Note the answers of a whole round.
 
         Args:
-            sights: The answers of all replicas that there are now.
-            now: When the last of them came, in seconds since the epoch.
+            answers: The answers of all replicas that exist now.
+            now: When the last answer came, in seconds since the epoch.
         """
-        self.glimpse(sights)
-        if self.since is None and sights and not self.waiting:
+        self.note_partial(answers)
+        if self.since is None and answers and not self.waiting:
             self.since = now

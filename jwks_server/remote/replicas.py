@@ -7,55 +7,57 @@ from yarl import URL
 
 from jwks_server.errors import FetchFailed
 from jwks_server.remote import client
-from jwks_server.remote.gate import SILENT, Replica, Sight
+from jwks_server.remote.gate import UNANSWERED, Replica, ReplicaAnswer
+
+Answers = Mapping[Replica, ReplicaAnswer]
 
 
 class Replicas:
-    """The replicas of a JWK Set. What one answered last is asked for only if it has changed.
+    """The replicas of a JWK Set. A set that hasn't changed since the last round is not sent again.
 
     Args:
-        kid: The key that is asked about.
-        urls: Where the set is.
+        kid: The key to look for.
+        urls: The URLs of the set.
     """
 
     def __init__(self, kid: str, urls: Sequence[URL]) -> None:
         self._kid = kid
         self._urls = urls
-        self._last: dict[Replica, client.Answer] = {}
-        self._sights: dict[Replica, Sight] = {Replica(str(url)): SILENT for url in urls}
+        self._replies: dict[Replica, client.Answer] = {}
+        self._answers: Answers = {Replica(str(url)): UNANSWERED for url in urls}
 
     async def ask(
-        self, deadline: float | None = None, arrived: Callable[[Mapping[Replica, Sight]], None] = lambda _sights: None
-    ) -> Mapping[Replica, Sight]:
-        """Resolve every URL anew, and ask all addresses at the same time.
+        self, deadline: float | None = None, arrived: Callable[[Answers], None] = lambda _answers: None
+    ) -> Answers:
+        """Resolve every URL again, and ask all addresses at the same time.
 
         Args:
-            deadline: When to stop waiting for answers, by the event loop's clock; None for as long as each may take.
-            arrived: Is told of the last answers of all replicas whenever one more is known.
+            deadline: When to stop waiting, by the event loop's clock; None to wait for each answer's own timeout.
+            arrived: Called after each answer, with the last answers of all replicas.
 
         Returns:
-            What each replica that there is now answered in this round.
+            The answers in this round of all replicas that exist now.
         """
-        round_ = _Round(self._sights, arrived)
+        round_ = _Round(self._answers, arrived)
         async with asyncio.TaskGroup() as tasks:
             for url in self._urls:
                 tasks.create_task(self._ask_behind(url, deadline, round_))
-        self._sights = round_.sights
-        return self._sights
+        self._answers = round_.answers
+        return self._answers
 
     async def _ask_behind(self, url: URL, deadline: float | None, round_: "_Round") -> None:
-        nowhere = Replica(str(url))
+        unresolved = Replica(str(url))
         try:
             async with asyncio.timeout_at(deadline):
                 addresses = await client.resolve(url)
         except FetchFailed as error:
-            round_.see(nowhere, Sight(None, reason=error.message))
+            round_.add(unresolved, ReplicaAnswer(None, reason=error.message))
             return
         except TimeoutError:
-            round_.miss(nowhere)
+            round_.add_timeout(unresolved)
             return
         replicas = [Replica(str(url), address) for address in sorted(addresses)]
-        round_.expect(nowhere, replicas)
+        round_.expect(unresolved, replicas)
         async with asyncio.TaskGroup() as tasks:
             for replica in replicas:
                 tasks.create_task(self._ask_one(url, replica, deadline, round_))
@@ -63,39 +65,39 @@ class Replicas:
     async def _ask_one(self, url: URL, replica: Replica, deadline: float | None, round_: "_Round") -> None:
         try:
             async with asyncio.timeout_at(deadline), client.session(replica.address) as session:
-                answer = await client.fetch(session, url, self._last.get(replica))
-            keys = answer.keys()
+                reply = await client.fetch(session, url, self._replies.get(replica))
+            keys = reply.keys()
         except FetchFailed as error:
-            round_.see(replica, Sight(None, reason=error.message))
+            round_.add(replica, ReplicaAnswer(None, reason=error.message))
         except TimeoutError:
-            round_.miss(replica)
+            round_.add_timeout(replica)
         else:
-            self._last[replica] = answer
+            self._replies[replica] = reply
             serves = any(key.get("kid") == self._kid for key in keys)
-            round_.see(replica, Sight(serves, answer.max_age))
+            round_.add(replica, ReplicaAnswer(serves, reply.max_age))
 
 
 class _Round:
-    """What a round saw so far, and before it."""
+    """The answers of a round so far, and those of the round before it."""
 
-    def __init__(self, before: Mapping[Replica, Sight], arrived: Callable[[Mapping[Replica, Sight]], None]) -> None:
-        self.sights: dict[Replica, Sight] = {}
+    def __init__(self, before: Answers, arrived: Callable[[Answers], None]) -> None:
+        self.answers: dict[Replica, ReplicaAnswer] = {}
         self._before = dict(before)
         self._arrived = arrived
 
-    def expect(self, nowhere: Replica, replicas: Sequence[Replica]) -> None:
-        """Take note of the addresses behind a URL, which stood for itself until they were known."""
-        self._before.pop(nowhere, None)
-        self._before = dict.fromkeys(replicas, SILENT) | self._before
-        self._arrived(self._before | self.sights)
+    def expect(self, unresolved: Replica, replicas: Sequence[Replica]) -> None:
+        """Note the addresses behind a URL, in place of the URL itself."""
+        self._before.pop(unresolved, None)
+        self._before = dict.fromkeys(replicas, UNANSWERED) | self._before
+        self._arrived(self._before | self.answers)
 
-    def see(self, replica: Replica, sight: Sight) -> None:
-        """Take in an answer."""
-        self.sights[replica] = sight
-        self._arrived(self._before | self.sights)
+    def add(self, replica: Replica, answer: ReplicaAnswer) -> None:
+        """Note an answer."""
+        self.answers[replica] = answer
+        self._arrived(self._before | self.answers)
 
-    def miss(self, replica: Replica) -> None:
-        """Take note that there is no time left for an answer."""
-        before = self._before.get(replica, SILENT)
-        said = before if before.reason else Sight(None, reason=f"{before}, and has not answered since")
-        self.see(replica, said)
+    def add_timeout(self, replica: Replica) -> None:
+        """Note that the time is over before the answer came."""
+        before = self._before.get(replica, UNANSWERED)
+        answer = before if before.reason else ReplicaAnswer(None, reason=f"{before}, and has not answered since")
+        self.add(replica, answer)

@@ -131,7 +131,7 @@ def _unix_socket(path: str, mode: int) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         listener.bind(path)
-        os.chmod(path, mode)  # noqa: PTH101 - as above; nobody can connect before it listens
+        os.chmod(path, mode)  # noqa: PTH101 - as above; no client can connect before it listens
     except OSError:
         listener.close()
         raise

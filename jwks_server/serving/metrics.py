@@ -60,7 +60,7 @@ class _Metrics(Collector):
         yield _gauge(
             "ready", "Whether a set is loaded and the process isn't draining.", (), {(): not reported.unready()}
         )
-        yield _gauge("draining", "Whether SIGTERM has come.", (), {(): reported.connections.draining})
+        yield _gauge("draining", "Whether the process received SIGTERM.", (), {(): reported.connections.draining})
         yield from _of_keys(keysets)
         yield from _of_reloads(reported.reloads)
         yield from _of_traffic(reported.connections.traffic, len(reported.connections))
@@ -91,16 +91,16 @@ def _of_keys(keysets: Mapping[str, KeySet]) -> Iterator[Metric]:
         yield _gauge(f"key_{name}_timestamp_seconds", meaning, ("issuer", "kid"), instants)
     digests = {(issuer, keyset.digest): 1 for issuer, keyset in keysets.items()}
     yield _gauge("set_info", "The set's digest, as in its ETag.", ("issuer", "digest"), digests)
-    refused = Counter(
-        (issuer, verdict.error.code)
-        for issuer, keyset in keysets.items()
-        for verdict in keyset.verdicts
-        if verdict.error
-    )
-    yield _gauge("files_refused", "How many files give no key.", ("issuer", "code"), refused)
 
 
 def _of_reloads(reloads: Reloads) -> Iterator[Metric]:
+    refused = Counter(
+        (issuer, verdict.error.code)
+        for issuer, evaluation in reloads.issuers.items()
+        for verdict in evaluation.verdicts
+        if verdict.outcome == "refused" and verdict.error
+    )
+    yield _gauge("files_refused", "How many files give no key.", ("issuer", "code"), refused)
     yield _counter("reloads", "Reloads of the key directory.", ("trigger", "outcome"), reloads.outcomes)
     good = {(): float(not reloads.faults)} if reloads.whole.count else {}
     yield _gauge("last_reload_successful", "Whether the last reload found no fault.", (), good)

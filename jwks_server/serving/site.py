@@ -56,7 +56,7 @@ async def opened(
     name: str,
     certificate: Certificate | None = None,
 ) -> AsyncIterator[None]:
-    """Listen at each address until the context ends; then wait up to ``how.grace`` seconds for answers in progress.
+    """Listen at each address until the context ends; then finish what is in progress, within the shutdown timeout.
 
     Args:
         connections: Where the connections are admitted.
@@ -77,7 +77,7 @@ async def opened(
         yield
     finally:
         await asyncio.gather(*(one.close() for one in listeners))
-        await connections.finish(how.grace)
+        await connections.finish(how.shutdown_timeout)
 
 
 def tls_connections(connections: Connections, certificate: Certificate) -> Callable[[], TlsWire]:

@@ -1,13 +1,15 @@
 """The program's status at one moment, as JSON for people and scripts."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from jwks_server import __version__
-from jwks_server.keys.changes import utc
-from jwks_server.keys.keyset import Key, KeySet, Verdict
-from jwks_server.published.catalog import Catalog
+from jwks_server.keys.evaluation import Evaluation
+from jwks_server.keys.instants import utc
+from jwks_server.keys.keyset import Key
+from jwks_server.keys.verdict import document
+from jwks_server.published.catalog import Catalog, Entry
 from jwks_server.serving.connections import Connections
 from jwks_server.stats import Reloads
 
@@ -18,7 +20,7 @@ class Reported:
 
     Attributes:
         catalog: What is served.
-        reloads: The outcomes of the reloads.
+        reloads: The outcomes of the reloads, and what was decided about each issuer.
         connections: The public listener's connections and traffic.
         started: When the program began, in seconds since the epoch.
     """
@@ -39,7 +41,7 @@ class Reported:
 
 
 def status(reported: Reported) -> dict[str, Any]:
-    """Describe everything: issuers with their keys and files, the watch, the last reload."""
+    """Describe everything: issuers with their keys, files and findings, the watch, the last reload."""
     reloads = reported.reloads
     return {
         "version": __version__,
@@ -58,8 +60,9 @@ def status(reported: Reported) -> dict[str, Any]:
             },
         },
         "issuers": {
-            issuer: {"max_age": entry.max_age, **_keyset(entry.keyset)}
-            for issuer, entry in reported.catalog.current.entries.items()
+            issuer: _issuer(evaluation, reported.catalog.current.entries.get(issuer))
+            for issuer, evaluation in reloads.issuers.items()
+            if evaluation.decided_at is not None
         },
     }
 
@@ -71,13 +74,17 @@ def _last(reloads: Reloads) -> dict[str, Any] | None:
     return {"at": utc(instant), "trigger": trigger, "outcome": outcome}
 
 
-def _keyset(keyset: KeySet) -> dict[str, Any]:
+def _issuer(evaluation: Evaluation, entry: Entry | None) -> dict[str, Any]:
+    """Describe an issuer; before it has a set, only its files and findings."""
+    served, pending = evaluation.served, evaluation.keyset.pending if evaluation.keyset else ()
     return {
-        "digest": keyset.digest,
-        "held": keyset.held,
-        "next_change": _time(keyset.next_change),
-        "keys": [_key(key) for key in (*keyset.keys, *keyset.pending)],
-        "files": [_verdict(verdict) for verdict in keyset.verdicts],
+        "max_age": entry.max_age if entry else None,
+        "digest": served.digest if served else None,
+        "held": bool(served and served.held),
+        "next_change": _time(served.next_change) if served else None,
+        "keys": [_key(key) for key in (*(served.keys if served else ()), *pending)],
+        "files": [document(verdict) for verdict in evaluation.verdicts],
+        "findings": [asdict(finding) for finding in evaluation.findings],
     }
 
 
@@ -97,19 +104,6 @@ def _key(key: Key) -> dict[str, Any]:
         "retires_at": _time(key.retires_at),
         "certificate_not_after": _time(key.public.not_after),
     }
-
-
-def _verdict(verdict: Verdict) -> dict[str, Any]:
-    if verdict.error:
-        return {
-            "file": verdict.file,
-            "verdict": "refused",
-            "code": verdict.error.code,
-            "reason": verdict.error.message,
-        }
-    if verdict.duplicate_of:
-        return {"file": verdict.file, "verdict": "duplicate", "duplicate_of": verdict.duplicate_of}
-    return {"file": verdict.file, "verdict": "published", "kids": list(verdict.kids)}
 
 
 def _time(instant: float | None) -> str | None:

@@ -8,14 +8,16 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from jwks_server.errors import DirectoryMissing, DirectoryUnreadable, IssuerNameInvalid, SourceError
+from jwks_server.keys.observation import Observation
 from jwks_server.keys.table import FILE_NAME
-from jwks_server.options.settings import read_passphrase
 from jwks_server.published.catalog import ROOT
-from jwks_server.source.folder import Folder, Scan
+from jwks_server.source.folder import Folder
+from jwks_server.source.passphrase import read_passphrase
 from jwks_server.source.volume import DATA_LINK, Open, folders, steadily
 from jwks_server.text import reason
 
-Seen = Scan | SourceError
+# What was seen of an issuer's folder, or what is wrong with it.
+Seen = Observation | SourceError
 
 # RFC 3986 section 2.3; a leading dot hides a folder.
 _ISSUER_NAME = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
@@ -24,14 +26,14 @@ _ISSUER_NAME = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
 class Directory:
     """The key directory at a path, with a folder for each issuer beside the one whose keys are in it directly.
 
-    Folders in those folders are no issuers. In a Kubernetes volume, where paths of ``items`` make them, their key
-    files belong to the issuer that they lie in; elsewhere they are not read.
+    A folder inside such a folder is not an issuer. In a Kubernetes volume, where the paths of ``items`` can make one,
+    its key files belong to the issuer's folder that it is in; elsewhere it is not read.
 
     Args:
         path: The directory; it may be missing, and come and go.
         patterns: Shell patterns for the names of key files. Names that start with a dot never match.
         passphrase: What opens encrypted private keys, to begin with.
-        passphrase_file: Where it stands; while that is a regular file it is read anew at each scan.
+        passphrase_file: The file that holds it; a regular file is read again in each observation.
     """
 
     def __init__(
@@ -51,11 +53,11 @@ class Directory:
         self._version: object = None
 
     def folder(self, issuer: str) -> Path:
-        """Tell where an issuer's keys are."""
+        """Return the folder that holds an issuer's keys."""
         return self.path / issuer.removeprefix(ROOT)
 
     def forget(self) -> None:
-        """Read every byte anew at the next scan, whatever stat says."""
+        """Read every byte again in the next observation, whatever stat says."""
         for folder in (self._root, *self._folders.values()):
             folder.forget()
 
@@ -63,16 +65,16 @@ class Directory:
         """Read the directory as it is at one moment.
 
         Args:
-            issuers: Those to look at in any case, by path; with the directory's own, new folders are looked at too.
-            everything: Whether all others are looked at too, as they are where the directory itself was swapped.
+            issuers: The paths of the issuers to observe; with the directory's own path, also new folders.
+            everything: Whether to observe all others too. It happens anyway if the directory itself was swapped.
 
         Returns:
             What was seen, or what is wrong, by the issuer's path. A folder without key files and ``jwks.toml``
-            gives an empty scan; one that is not there any more gives one that says so.
+            gives an empty observation; a folder that is gone gives one that says so.
 
         Raises:
             DirectoryMissing: There is nothing at the path.
-            DirectoryUnreadable: The path is no directory, it can't be read, or it doesn't hold still.
+            DirectoryUnreadable: The path is not a directory, it can't be read, or it was swapped during each read.
         """
         self._refresh_passphrase()
         try:
@@ -80,14 +82,16 @@ class Directory:
         except FileNotFoundError as exc:
             raise DirectoryMissing(f"There is no directory {self.path}; create it, or mount it.") from exc
         except OSError as exc:
-            raise DirectoryUnreadable(f"The directory {self.path} can't be read: {reason(exc)}; mend it.") from exc
+            raise DirectoryUnreadable(f"The directory {self.path} can't be read: {reason(exc)}; fix it.") from exc
         if read is None:
-            raise DirectoryUnreadable(f"The directory {self.path} was swapped during each read; let it rest.")
+            raise DirectoryUnreadable(
+                f"The directory {self.path} was swapped during each read; write to it less often."
+            )
         self._version, found = read
         return found
 
     def is_key_file(self, name: str) -> bool:
-        """Tell whether a name is one of a key file."""
+        """Tell whether a name is the name of a key file."""
         return not name.startswith(".") and any(fnmatch.fnmatchcase(name, pattern) for pattern in self._patterns)
 
     def wants(self, name: str) -> bool:
@@ -117,7 +121,7 @@ class Directory:
             names |= self._listed(here) - self._folders.keys()
             found[ROOT] = self._root.read(here, self._passphrase, whole=False, nested=False)
         for name in sorted(names):
-            found[ROOT + name] = self._look_into(name, here)
+            found[ROOT + name] = self._observe(name, here)
         return version, found
 
     def _listed(self, here: Open) -> set[str]:
@@ -127,34 +131,34 @@ class Directory:
             names |= folders(here.top, links=False)
         return {name for name in names if not self.is_key_file(name)}
 
-    def _look_into(self, name: str, here: Open) -> Seen:
-        """Read a folder; what is no issuer's is as good as not there."""
+    def _observe(self, name: str, here: Open) -> Seen:
+        """Read a folder; a folder that can't be an issuer counts as not there."""
         path = self.path / name
         within = here.link is not None and not _is_folder(name, here.top)
         parent = here.data if within else here.top
         folder = self._folders.get(name) or Folder(self.is_key_file)
 
-        def read(inside: Open) -> Scan:
+        def read(inside: Open) -> Observation:
             nested = within or inside.link is not None
             return folder.read(inside, self._passphrase, whole=within, nested=nested)
 
         seen: Seen
         try:
             seen = steadily(read, name, parent) or DirectoryUnreadable(
-                f"The folder {path} was swapped during each read; let it rest."
+                f"The folder {path} was swapped during each read; write to it less often."
             )
         except OSError as exc:
             if isinstance(exc, FileNotFoundError | NotADirectoryError) and not (
                 name in self._folders and _is_link(name, parent)
             ):
                 self._folders.pop(name, None)
-                return Scan.nothing(whole=within)
-            seen = DirectoryUnreadable(f"The folder {path} can't be read: {reason(exc)}; mend it, or remove it.")
+                return Observation.nothing(whole=within)
+            seen = DirectoryUnreadable(f"The folder {path} can't be read: {reason(exc)}; fix it, or remove it.")
         self._folders[name] = folder
         if _ISSUER_NAME.fullmatch(name):
             return seen
         if isinstance(seen, SourceError) or seen.empty:
-            return Scan.nothing(whole=within)
+            return Observation.nothing(whole=within)
         return IssuerNameInvalid(
             f"The name of the folder {path} can't stand in a URL, so its keys are not served; "
             "rename it with letters, digits and . _ ~ - only."

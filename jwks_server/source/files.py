@@ -1,11 +1,16 @@
-"""One file: what stat can tell of it, and its bytes within bounds."""
+"""One file: what stat says about it, and its bytes, up to a limit."""
 
 import os
 import stat
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
-from jwks_server.errors import FileNotRegular, FileTooLarge
+from jwks_server.errors import FileNotRegular, FileTooLarge, FileUnreadable, KeyFileError, PolicyInvalid
+from jwks_server.keys.keyset import KeyFile, read_file
+from jwks_server.keys.observation import Observation
+from jwks_server.keys.table import FILE_NAME
+from jwks_server.text import reason
 
 MAX_FILE_BYTES = 64 * 1024
 
@@ -26,7 +31,7 @@ class Fingerprint:
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
     def may_hide_a_change(self) -> bool:
-        """Tell whether a write could still come that leaves the times as they are.
+        """Tell whether a later write could leave the times as they are.
 
         A filesystem's clock ticks every few milliseconds, in some every two seconds; two changes within one
         tick look like one.
@@ -36,12 +41,12 @@ class Fingerprint:
 
 
 def contents(name: str, folder: int, status: os.stat_result) -> bytes:
-    """Read a regular file; opening anything else could block, or set something off.
+    """Read a regular file; opening anything else could block, or have an effect.
 
     Args:
         name: The file's name.
-        folder: The open directory that it stands in.
-        status: What stat said of it.
+        folder: The open directory that it is in.
+        status: What stat said about it.
 
     Raises:
         FileNotRegular: It is a directory, a FIFO, a socket or a device.
@@ -58,3 +63,60 @@ def contents(name: str, folder: int, status: os.stat_result) -> bytes:
     if len(data) > MAX_FILE_BYTES:
         raise FileTooLarge(f"The file has more than {MAX_FILE_BYTES} bytes; split it.")
     return data
+
+
+def single(path: Path) -> bytes | None:
+    """Read a file that was named on the command line, as a key directory's file is read.
+
+    Returns:
+        The file's bytes; None if there is no such file.
+
+    Raises:
+        FileUnreadable: The file can't be opened or read.
+        FileNotRegular: As for ``contents``.
+        FileTooLarge: As for ``contents``.
+    """
+    try:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            return contents(path.name, folder, path.stat())
+        finally:
+            os.close(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as exc:
+        raise FileUnreadable(f"The file can't be read: {reason(exc)}; fix it.") from exc
+
+
+def key_file(path: Path, passphrase: bytes | None) -> KeyFile:
+    """Read one key file that was named on the command line.
+
+    Args:
+        path: The file.
+        passphrase: What opens encrypted private keys.
+
+    Raises:
+        KeyFileError: The file gives no key.
+    """
+    data = single(path)
+    if data is None:
+        raise FileUnreadable("There is no such file; check its name.")
+    file = read_file(path.name, data, passphrase)
+    if file.error:
+        raise file.error
+    return file
+
+
+def observe_file(path: Path, passphrase: bytes | None) -> Observation:
+    """Observe a key file as if it were alone in its directory, with the ``jwks.toml`` there.
+
+    Raises:
+        KeyFileError: The file gives no key.
+        PolicyInvalid: The ``jwks.toml`` beside it can't be read.
+    """
+    file = key_file(path, passphrase)
+    try:
+        policy = single(path.with_name(FILE_NAME))
+    except KeyFileError as error:
+        raise PolicyInvalid(f"{FILE_NAME}: {error.message}") from error
+    return Observation({file.name: file}, policy, whole=True)

@@ -9,46 +9,20 @@ from dataclasses import dataclass, replace
 
 from jwks_server.errors import FileUnreadable, KeyFileError, PolicyInvalid
 from jwks_server.keys.keyset import KeyFile, read_file
+from jwks_server.keys.observation import Observation
 from jwks_server.keys.table import FILE_NAME
 from jwks_server.source.files import Fingerprint, contents
 from jwks_server.source.volume import Open, descriptor
 from jwks_server.text import reason
 
 _VOLUME_DEPTH = 8
-# What is wrong with the machine and not with the file: it must not cost a key that is known.
+# The machine is at fault and not the file, so a key that is known stays.
 _MACHINE_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.EINTR})
 
 
 @dataclass(frozen=True, slots=True)
-class Scan:
-    """What an issuer's folder held at one moment.
-
-    Attributes:
-        files: The key files by name, in order.
-        policy: The text of ``jwks.toml``, or why it can't be read; None where there is none.
-        whole: Whether it changes as a whole: a Kubernetes volume, or another folder than at the last scan.
-        there: Whether there is such a folder.
-    """
-
-    files: Mapping[str, KeyFile]
-    policy: bytes | PolicyInvalid | None
-    whole: bool
-    there: bool = True
-
-    @classmethod
-    def nothing(cls, *, whole: bool) -> "Scan":
-        """Tell that there is no such folder."""
-        return cls({}, None, whole, there=False)
-
-    @property
-    def empty(self) -> bool:
-        """Whether there is nothing that makes the folder an issuer."""
-        return not self.files and self.policy is None
-
-
-@dataclass(frozen=True, slots=True)
 class _Read:
-    """What is remembered of a file. Without a fingerprint it is read again, without a change in vain."""
+    """What is remembered of a file. Without a fingerprint it is read again; the same bytes are not parsed again."""
 
     file: KeyFile
     fingerprint: Fingerprint | None = None
@@ -68,14 +42,14 @@ class Folder:
         self._identity: tuple[int, int] | None = None
 
     def forget(self) -> None:
-        """Read every byte anew at the next scan, whatever stat says."""
+        """Read every byte again in the next observation, whatever stat says."""
         self._known = {name: replace(read, fingerprint=None) for name, read in self._known.items()}
 
     def clear(self) -> None:
-        """Parse every file anew at the next scan, whatever its bytes are."""
+        """Parse every file again in the next observation, whatever its bytes are."""
         self._known = {}
 
-    def read(self, here: Open, passphrase: bytes | None, *, whole: bool, nested: bool) -> Scan:
+    def read(self, here: Open, passphrase: bytes | None, *, whole: bool, nested: bool) -> Observation:
         """Read the folder as it is at one moment. An unchanged file gives the same object again.
 
         Args:
@@ -88,7 +62,7 @@ class Folder:
         identity = here.identity
         whole = whole or here.link is not None or identity != self._identity
         self._known, self._identity = known, identity
-        return Scan({name: known[name].file for name in sorted(known)}, _read_policy(here.data), whole)
+        return Observation({name: known[name].file for name in sorted(known)}, _read_policy(here.data), whole)
 
     def _read_files(self, folder: int, base: str, depth: int, passphrase: bytes | None) -> Iterator[tuple[str, _Read]]:
         with os.scandir(folder) as entries:
@@ -100,11 +74,11 @@ class Folder:
                         yield from self._read_files(below, f"{base}{entry.name}/", depth - 1, passphrase)
                 elif self._is_key_file(entry.name):
                     name = base + entry.name
-                    if read := self._look_at(entry, folder, name, passphrase):
+                    if read := self._observe(entry, folder, name, passphrase):
                         yield name, read
 
-    def _look_at(self, entry: os.DirEntry[str], folder: int, name: str, passphrase: bytes | None) -> _Read | None:
-        """Read a file unless it is known; None where it has gone since it was listed."""
+    def _observe(self, entry: os.DirEntry[str], folder: int, name: str, passphrase: bytes | None) -> _Read | None:
+        """Read a file unless it is known; return None if it is gone since it was listed."""
         known = self._known.get(name)
         error: KeyFileError
         try:
@@ -117,11 +91,11 @@ class Folder:
         except FileNotFoundError:
             if not entry.is_symlink():
                 return None
-            error = FileUnreadable("The link leads nowhere; mend it, or remove it.")
+            error = FileUnreadable("The link leads nowhere; fix it, or remove it.")
         except OSError as exc:
             if known and exc.errno in _MACHINE_ERRNOS:
                 return replace(known, fingerprint=None)
-            error = FileUnreadable(f"The file can't be read: {reason(exc)}; mend it.")
+            error = FileUnreadable(f"The file can't be read: {reason(exc)}; fix it.")
         return _Read(KeyFile(name, error=error))
 
 
@@ -143,4 +117,4 @@ def _read_policy(folder: int) -> bytes | PolicyInvalid | None:
     except KeyFileError as error:
         return PolicyInvalid(f"{FILE_NAME}: {error.message}")
     except OSError as exc:
-        return PolicyInvalid(f"{FILE_NAME} can't be read: {reason(exc)}; mend it.")
+        return PolicyInvalid(f"{FILE_NAME} can't be read: {reason(exc)}; fix it.")

@@ -1,4 +1,4 @@
-"""The mounts that keep Kubernetes from updating a key: a subPath is bound to one version of its volume."""
+"""Mounts that keep Kubernetes from updating a key: a subPath mount stays at one version of its volume."""
 
 import re
 from collections.abc import Collection
@@ -14,14 +14,14 @@ _TIMESTAMPED = re.compile(r"/\.\.\d{4}_\d\d_\d\d_")
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One mount: the path within its filesystem that is mounted, and where."""
+    """One mount: the path within its filesystem, and the mount point."""
 
     root: str
     point: Path
 
 
 def table() -> tuple[Mount, ...]:
-    """List the mounts that this process sees; none where the system doesn't tell."""
+    """List the mounts that this process sees; the list is empty where the system has no /proc."""
     try:
         lines = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:

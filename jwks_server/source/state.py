@@ -1,16 +1,16 @@
-"""What must outlive a restart: when each key was first published, and the keys that are retiring.
+"""The state file: when each key was first published, and the keys that are retiring. It survives a restart.
 
 The file holds public data only: the JWKs as they are published, and times in seconds since the epoch.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from jwks_server import atomic
 from jwks_server.errors import JwksError, StateDamaged, StateUnusable
 from jwks_server.keys.jwk import PublicKey, thumbprint
 from jwks_server.keys.keyset import Key, KeySet
@@ -21,7 +21,7 @@ from jwks_server.text import reason
 
 _log = structlog.get_logger(__name__)
 
-_VERSION = 2  # 1 knew only the directory's own keys
+_VERSION = 2  # version 1 held only the keys of the directory itself
 _COMMON_MEMBERS = ("kty", "kid", "use", "alg")
 _X5_MEMBERS = ("x5c", "x5t#S256")
 
@@ -30,7 +30,7 @@ class StateFile:
     """The file named by ``--state``.
 
     Args:
-        path: Where it is; its directory must be writable.
+        path: The file; its directory must be writable.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,10 +39,10 @@ class StateFile:
         self._texts: Mapping[str, tuple[KeySet, str]] = {}
 
     def load(self, *, set_aside: bool = True) -> dict[str, KeySet]:
-        """Read the last published keys by their issuer's path; nothing where there is no file.
+        """Read the last published keys by their issuer's path; nothing if there is no file.
 
         Args:
-            set_aside: Whether to rename a damaged file to ``*.damaged``; who only looks leaves it.
+            set_aside: Whether to rename a damaged file to ``*.damaged``; a command that only reads leaves it.
 
         Raises:
             StateDamaged: The contents are not what ``save`` writes.
@@ -65,10 +65,12 @@ class StateFile:
                 self._path.replace(aside)
             except OSError as failed:
                 raise self._unusable("set aside", failed) from failed
-            raise StateDamaged(f"{self._path} is damaged and was renamed to {aside.name}; its times are lost.") from exc
+            raise StateDamaged(
+                f"{self._path} is damaged and was renamed to {aside.name}; the times of first publication start again."
+            ) from exc
 
     def save(self, keysets: Mapping[str, KeySet]) -> None:
-        """Write the published and retiring keys, so that a crash leaves either the old file or the new one.
+        """Write the published and retiring keys; after a crash the file is either the old or the new one.
 
         Args:
             keysets: By their issuer's path.
@@ -81,20 +83,14 @@ class StateFile:
         data = f'{{"version": {_VERSION}, "issuers": {{\n{issuers}\n}}}}\n'.encode()
         if data == self._written:
             return
-        draft = self._path.with_name(f".{self._path.name}.draft")
         try:
-            with draft.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self._path)
-            _sync_directory(self._path.parent)
+            atomic.write(self._path, data)
         except OSError as exc:
             raise self._unusable("written", exc) from exc
         self._written = data
 
     def _text(self, path: str, keyset: KeySet) -> tuple[KeySet, str]:
-        """Write out an issuer's keys, unless that was done for the very same set."""
+        """Serialize an issuer's keys, unless the last call did so for the same set."""
         last = self._texts.get(path)
         if last and last[0] is keyset:
             return last
@@ -102,28 +98,29 @@ class StateFile:
         return keyset, f"{json.dumps(path)}: {json.dumps(entries, indent=1)}"
 
     def _unusable(self, what: str, exc: OSError) -> StateUnusable:
-        return StateUnusable(f"{self._path} can't be {what}: {reason(exc)}; mend its directory's mode, or its disk.")
+        return StateUnusable(f"{self._path} can't be {what}: {reason(exc)}; fix its directory's mode, or its disk.")
 
 
 class Remembered:
-    """What an issuer published before a restart, until it is asked for; and what the next restart must know.
+    """What each issuer published before a restart, until it is taken; and what the next restart must know.
 
     Args:
-        file: Where it stands; None to remember nothing.
+        file: Where to read and write it; None to remember nothing.
+        before: What was read already, by the issuer's path; None to read the file when it is needed.
     """
 
-    def __init__(self, file: StateFile | None) -> None:
+    def __init__(self, file: StateFile | None, before: Mapping[str, KeySet] | None = None) -> None:
         self._file = file
-        self._before: dict[str, KeySet] | None = None
+        self._before: dict[str, KeySet] | None = None if before is None else dict(before)
         self._now: Mapping[str, KeySet] | None = None
 
-    def knows(self, issuer: str) -> bool:
-        """Tell whether keys of an issuer are remembered."""
-        return bool(self._all().get(issuer))
+    def peek(self, issuer: str) -> KeySet | None:
+        """Return what is remembered of an issuer."""
+        return self._all().get(issuer)
 
-    def take(self, issuer: str) -> KeySet | None:
-        """Give what is remembered of an issuer, once."""
-        return self._all().pop(issuer, None)
+    def take(self, issuer: str) -> None:
+        """Forget what is remembered of an issuer, since it has it now."""
+        self._all().pop(issuer, None)
 
     def _all(self) -> dict[str, KeySet]:
         if self._before is None:
@@ -131,15 +128,15 @@ class Remembered:
         return self._before
 
     def drop(self) -> None:
-        """Forget what has not been asked for."""
+        """Forget what no issuer has taken."""
         self._before = {}
 
     def put(self, keysets: Mapping[str, KeySet]) -> None:
-        """Take in what the next restart must know, by the issuer's path."""
+        """Set the keys to write for the next restart, by the issuer's path."""
         self._now = keysets
 
     def save(self) -> Mapping[str, JwksError]:
-        """Write down what was not written yet; tell what is wrong with that, by its code."""
+        """Write what was not written yet; return what is wrong with that, by its code."""
         if self._file is None or self._now is None:
             return {}
         try:
@@ -155,14 +152,6 @@ class Remembered:
         except (StateDamaged, StateUnusable) as error:
             _log.warning("state-lost", code=error.code, reason=error.message)
             return {}
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _entry(key: Key) -> dict[str, Any]:
@@ -189,7 +178,7 @@ def _issuers(document: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _key(entry: dict[str, Any]) -> Key:
-    """Read a key back, strictly: a member that is not public by name makes the whole file damaged."""
+    """Read a key strictly: with a member that is not public by name, the whole file is damaged."""
     jwk = entry["jwk"]
     kind = kind_of(jwk)
     own = kind.members if kind else ()

@@ -1,11 +1,11 @@
-"""The reasons to look at the directory, gathered in one place where the reloader waits."""
+"""The reasons to observe the directory, collected in one place where the reloader waits."""
 
 import asyncio
 from enum import StrEnum
 
 
 class Trigger(StrEnum):
-    """Why a reload happens; none of them says what changed, only a scan does."""
+    """Why a reload happens. A trigger does not say what changed; only an observation does."""
 
     EVENT = "event"
     PERIOD = "period"
@@ -13,12 +13,12 @@ class Trigger(StrEnum):
     SIGHUP = "sighup"
 
 
-# In place of an issuer's path, where it isn't known which one a trigger is about.
+# Stands for an issuer's path when it isn't known which issuer a trigger is about.
 EVERYWHERE = ""
 
 
 class Triggers:
-    """A mailbox that coalesces: however many arrive during a reload, one more reload follows."""
+    """A mailbox that coalesces: any number of triggers during a reload make one more reload."""
 
     def __init__(self) -> None:
         self._waiting: set[tuple[Trigger, str]] = set()
@@ -30,7 +30,7 @@ class Triggers:
         self._arrived.set()
 
     async def get(self) -> frozenset[tuple[Trigger, str]]:
-        """Wait until a reload is asked for; take all that asked for it, each with its issuer."""
+        """Wait for a trigger, and take all that have arrived, each with its issuer."""
         await self._arrived.wait()
         self._arrived.clear()
         taken = frozenset(self._waiting)

@@ -1,4 +1,4 @@
-"""A directory that may be swapped while it is read: opened once, and read again where it didn't hold still."""
+"""A directory that may be swapped while it is read: it is opened once, and read again if it was swapped meanwhile."""
 
 import errno
 import os
@@ -21,8 +21,8 @@ class Open:
 
     Attributes:
         top: The folder's descriptor.
-        link: Where its ``..data`` leads; None where it is no Kubernetes volume.
-        data: The descriptor of what is in it: through the link where there is one.
+        link: Where its ``..data`` leads; None if the folder is not a Kubernetes volume.
+        data: The descriptor of its contents: through the link if there is one.
     """
 
     top: int
@@ -31,13 +31,13 @@ class Open:
 
     @property
     def identity(self) -> tuple[int, int]:
-        """What is another one when the folder itself was swapped."""
+        """The device and inode, which change when the folder itself is swapped."""
         status = os.fstat(self.top)
         return status.st_dev, status.st_ino
 
 
 def steadily(read: Callable[[Open], T], path: Path | str, parent: int | None = None) -> T | None:
-    """Open and read a folder, and again where it or its data link was swapped meanwhile.
+    """Open and read a folder, and do it again if the folder or its data link was swapped meanwhile.
 
     Args:
         read: Reads below the open folder only, so that no swap can mix two.
@@ -45,10 +45,10 @@ def steadily(read: Callable[[Open], T], path: Path | str, parent: int | None = N
         parent: The open directory that a relative path starts from.
 
     Returns:
-        What was read; None where the folder never held still.
+        What was read; None if the folder was swapped each time.
 
     Raises:
-        OSError: It can't be opened or read; FileNotFoundError also where the data link leads nowhere.
+        OSError: It can't be opened or read; FileNotFoundError also if the data link leads nowhere.
     """
     for _ in range(_SWAPS_TOLERATED):
         with descriptor(path, parent) as top:
@@ -70,7 +70,7 @@ def descriptor(path: Path | str, parent: int | None = None) -> Iterator[int]:
     """Open a directory for as long as the block runs.
 
     Raises:
-        OSError: There is none, or it can't be opened.
+        OSError: It does not exist, or it can't be opened.
     """
     opened = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=parent)
     try:
@@ -80,13 +80,13 @@ def descriptor(path: Path | str, parent: int | None = None) -> Iterator[int]:
 
 
 def _data_link(top: int) -> str | None:
-    """Read the link of a Kubernetes volume; None where the directory is not one."""
+    """Read the link of a Kubernetes volume; return None if the directory is not one."""
     try:
         return os.readlink(DATA_LINK, dir_fd=top)
     except FileNotFoundError:
         return None
     except OSError as exc:
-        if exc.errno == errno.EINVAL:  # something of that name, but no link
+        if exc.errno == errno.EINVAL:  # there is something of that name, but it is not a link
             return None
         raise
 
@@ -97,7 +97,7 @@ def _unmoved(top: int, link: str | None, path: Path | str, parent: int | None) -
 
 
 def folders(directory: int | Path, *, links: bool) -> set[str]:
-    """List the folders in a directory, or also links to folders; none with a leading dot.
+    """List the folders in a directory, and optionally links to folders; never names with a leading dot.
 
     Raises:
         OSError: It can't be listed.
@@ -106,8 +106,8 @@ def folders(directory: int | Path, *, links: bool) -> set[str]:
         return {entry.name for entry in entries if not entry.name.startswith(".") and _is_dir(entry, links)}
 
 
-def _is_dir(entry: os.DirEntry[str], links: bool) -> bool:  # noqa: FBT001 - handed through
+def _is_dir(entry: os.DirEntry[str], links: bool) -> bool:  # noqa: FBT001 - passed through
     try:
         return entry.is_dir(follow_symlinks=links)
-    except OSError:  # a link that goes round in circles, or where no one may go
+    except OSError:  # a link that leads to itself, or to a place that we may not read
         return False

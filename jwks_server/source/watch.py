@@ -1,4 +1,4 @@
-"""The key directory and the folders in it as a stream of triggers. The only importer of watchfiles."""
+"""The key directory and the folders in it as a stream of triggers. Only this module imports watchfiles."""
 
 import asyncio
 import os
@@ -10,24 +10,24 @@ from pathlib import Path
 
 import structlog
 from watchfiles import Change, awatch
-from watchfiles._rust_notify import WatchfilesRustInternalError
 
 from jwks_server.published.catalog import ROOT
 from jwks_server.source.triggers import EVERYWHERE, Trigger
 from jwks_server.source.volume import DATA_LINK, folders
 from jwks_server.threads import in_thread
 
-# Events are reported after one to two steps; in a storm of them, after the debounce at the latest.
+# Events are reported after one to two steps, and during a storm of events after the debounce at the latest.
 _STEP_MS = 2
 _DEBOUNCE_MS = 20
 _LINKS_FOLLOWED = 40
 
-# A place vanished before the watch opened; the kernel's limits on watches; a name that is not UTF-8 ends the
-# watch for good, and comes out of watchfiles' task group.
-_WATCH_ERRORS = (OSError, RuntimeError, UnicodeError, WatchfilesRustInternalError, ExceptionGroup)
+# A place vanished before the watch opened; the kernel has no watch left; watchfiles' own error is a RuntimeError; or a
+# name is not UTF-8, which ends the watch and comes out of watchfiles' task group.
+_WATCH_ERRORS = (OSError, RuntimeError, UnicodeError, ExceptionGroup)
 
 _NO_WATCH_LEFT = (
-    "The kernel has no watch left for every folder, so only the rescan looks; raise fs.inotify.max_user_watches."
+    "The kernel has too few watches for all folders, so only the rescan finds changes; "
+    "raise fs.inotify.max_user_watches."
 )
 
 _log = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A directory to watch. Device and inode tell when another one has taken its path."""
+    """A directory to watch. Device and inode show when another directory took its path."""
 
     path: str
     device: int
@@ -44,12 +44,12 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """Where events come from: the key directory, and wherever a rename can put another one in its stead.
+    """The directories to watch: the key directory, and those in which a rename can replace it.
 
     Attributes:
         directory: The key directory, its links resolved.
-        watched: It, and the directories that hold a step of the way to it.
-        steps: The way's links and directories.
+        watched: The key directory, and the directories that hold a step of the path to it.
+        steps: The links and directories of the path.
         folders: The issuers' folders in it, by path.
     """
 
@@ -59,7 +59,7 @@ class _Places:
     folders: Mapping[str, _Place]
 
     def issuer(self, path: str, wants: Callable[[str], bool]) -> str | None:
-        """Tell which issuer an event is about; every one, where it is about the way; None where it is about none."""
+        """Tell which issuer an event is about: EVERYWHERE for the path to the directory, None if about no issuer."""
         if path in self.steps:
             return EVERYWHERE
         folder, name = os.path.split(path)
@@ -75,14 +75,14 @@ Hint = tuple[Trigger, str]
 
 
 async def watch(path: Path, interval: Callable[[], float], wants: Callable[[str], bool]) -> AsyncIterator[Hint]:
-    """Yield a trigger at each event in a directory, and one each interval in any case, for ever.
+    """Yield a trigger at each event in a directory, and one after each interval in any case; never ends.
 
-    The watch is armed anew whenever the directory at the path, or a folder in it, is another one than before, and
-    after watchfiles failed. Each arming yields a trigger, since what happened before it gave no event.
+    The watch starts again when the directory at the path, or a folder in it, was replaced, and when watchfiles failed.
+    Each start yields a trigger, since there was no event for earlier changes.
 
     Args:
-        path: The directory; it may be missing, be a link, or lie behind links.
-        interval: The seconds until the next look without an event; asked after each look.
+        path: The directory; it may be missing, be a link, or be behind links.
+        interval: Returns the seconds until the next trigger without an event.
         wants: Tells whether a name in the directory, or in an issuer's folder, matters.
 
     Yields:
@@ -94,7 +94,7 @@ async def watch(path: Path, interval: Callable[[], float], wants: Callable[[str]
             async for hint in _watch_once(path, interval, wants):
                 yield hint
             failure = ""
-        except FileNotFoundError:  # a folder went while the watch opened; the next arming knows
+        except FileNotFoundError:  # a folder vanished while the watch started; the next start has the new folders
             await asyncio.sleep(_DEBOUNCE_MS / 1000)
         except _WATCH_ERRORS as exc:
             if failure != (failure := _describe(exc)):
@@ -105,7 +105,7 @@ async def watch(path: Path, interval: Callable[[], float], wants: Callable[[str]
 
 
 async def _watch_once(path: Path, interval: Callable[[], float], wants: Callable[[str], bool]) -> AsyncIterator[Hint]:
-    """Watch until the directory at the path, or a folder in it, is another one, or the watch fails."""
+    """Watch until the directory at the path, or a folder in it, is replaced, or the watch fails."""
     loop = asyncio.get_running_loop()
     places = await in_thread(partial(_places, path))
     stop = asyncio.Event()
@@ -117,24 +117,24 @@ async def _watch_once(path: Path, interval: Callable[[], float], wants: Callable
         step=_STEP_MS,
         stop_event=stop,
         recursive=False,
-        ignore_permission_denied=False,  # it would hide that the kernel has no watch left, too
+        ignore_permission_denied=False,  # True would also hide that the kernel has no watch left
     )
     pending = asyncio.create_task(_next(events))
     try:
-        await asyncio.sleep(0)  # awatch opens its watch when it is first waited for
+        await asyncio.sleep(0)  # awatch starts to watch when it is first awaited
         yield Trigger.EVENT, EVERYWHERE
         due = loop.time() + interval()
         concerned: set[str | None] = {ROOT}
         while ROOT not in concerned or await in_thread(partial(_places, path)) == places:
             await asyncio.wait({pending}, timeout=max(0.0, due - loop.time()))
-            if loop.time() >= due:  # also while one issuer's events never end
+            if loop.time() >= due:  # even while one issuer's events never stop
                 due = loop.time() + interval()
                 concerned = {ROOT}
                 yield Trigger.PERIOD, EVERYWHERE
             elif pending.done():
                 concerned = {places.issuer(changed, wants) for changed in pending.result()}
                 if EVERYWHERE in concerned:
-                    # The directory may be another one with the same inode number. The next arming yields a trigger.
+                    # Another directory may have the same inode number. The next start yields a trigger.
                     return
                 pending = asyncio.create_task(_next(events))
                 for issuer in filter(None, concerned):
@@ -157,7 +157,7 @@ async def _next(events: AsyncIterator[set[tuple[Change, str]]]) -> set[str]:
 
 
 def _places(path: Path) -> _Places:
-    """Walk to the directory one component at a time, as the kernel does, as far as there is a way."""
+    """Follow the path one component at a time, as the kernel does, as far as it exists."""
     here = Path("/")
     ahead = list(path.absolute().parts[1:])
     holders = [here]
@@ -188,7 +188,7 @@ def _places(path: Path) -> _Places:
 
 
 def _folders(directory: Path) -> Mapping[str, _Place]:
-    """Find the folders that change by themselves: those in a volume's data change only with its link."""
+    """List the folders that need a watch; those in a volume's data change only with its link."""
     links = not (directory / DATA_LINK).is_symlink()
     try:
         names = folders(directory, links=links)
@@ -198,9 +198,9 @@ def _folders(directory: Path) -> Mapping[str, _Place]:
 
 
 def _place(path: str) -> _Place | None:
-    """Find out what is at a path; None where nothing is that can be watched."""
+    """Describe the directory at a path; None if it can't be watched."""
     try:
-        status = os.stat(path)  # noqa: PTH116 - a thousand times, and without a Path
+        status = os.stat(path)  # noqa: PTH116 - called for each of a thousand folders
     except OSError:
         return None
     return _Place(path, status.st_dev, status.st_ino) if os.access(path, os.R_OK) else None

@@ -1,4 +1,4 @@
-"""What a request costs ours, nginx, Go, plain aiohttp and a C floor. Prints tables; a full run writes RESULTS.md."""
+"""Compares the CPU time of a request: ours, nginx, Go, plain aiohttp, a C floor. A full run writes RESULTS.md."""
 
 import argparse
 import os
@@ -35,7 +35,7 @@ _Taken = Mapping[str, Mapping[str, Run]]
 
 
 def measure(where: Field, names: Sequence[str], works: Sequence[Workload], rounds: int, seconds: int) -> _Taken:
-    """Run every workload against every server, turn by turn: what disturbs the machine disturbs all."""
+    """Run every workload against every server, in turns, so that a disturbance of the machine affects all."""
     runs: dict[str, dict[str, list[Run]]] = {work.name: {} for work in works}
     with ExitStack() as stack:
         servers = {
@@ -52,7 +52,7 @@ def measure(where: Field, names: Sequence[str], works: Sequence[Workload], round
 
 
 def rotate(where: Field, rounds: int, seconds: int) -> tuple[Run, Run]:
-    """Load ours undisturbed, and while a key is replaced every second."""
+    """Load this server without rotations, and while a key is replaced every second."""
     calm, stirred = [], []
     with running(where, "ours") as server:
         for number in range(rounds):
@@ -125,9 +125,10 @@ def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def rotation_text(calm: Run, stirred: Run) -> str:
-    """Write what a rotation every second does."""
+    """Write how a rotation every second affects the latency."""
     table = _table({"undisturbed": calm, "rotating": stirred})
-    return f"## Ours, a rotation every second\n\n{table}\np99 {stirred.p99 / calm.p99:.2f} x the undisturbed one.\n"
+    ratio = stirred.p99 / calm.p99
+    return f"## Ours, with a rotation every second\n\n{table}\np99 is {ratio:.2f} times the undisturbed one.\n"
 
 
 def machine(rounds: int, seconds: int) -> str:
@@ -139,7 +140,7 @@ def machine(rounds: int, seconds: int) -> str:
         f"Python {python_version()}, aiohttp {version('aiohttp')}, uvloop {version('uvloop')};",
         f"{_tool('nginx', '-v')}; {_tool('go', 'version')}; {_tool('wrk', '-v').partition(' Copyright')[0]};",
         f"{_tool('gcc', '--version')}.\n",
-        f"Servers on core 0, load on core 1: wrk, one thread, {CONNECTIONS} connections, {seconds} s a run.",
+        f"Servers on core 0, load on core 1: wrk, one thread, {CONNECTIONS} connections, {seconds} s per run.",
         (
             f"Medians of {rounds} interleaved round(s); errors are sums. Go: GOMAXPROCS=1. nginx: its one worker,"
             " configured as Debian does (sendfile and tcp_nopush on); nginx-tuned: with sendfile off."
@@ -177,19 +178,22 @@ def _choices() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Run what was chosen; exit with 2 if the machine lacks something."""
+    """Run the chosen workloads; exit with 2 if the machine lacks a program or a core."""
     chosen = _choices()
     if absent := missing():
-        print(f"This needs Debian's packages {', '.join(absent)}: apt-get install {' '.join(absent)}", file=sys.stderr)
+        print(
+            f"The benchmark needs Debian's packages {', '.join(absent)}: apt-get install {' '.join(absent)}",
+            file=sys.stderr,
+        )
         return 2
     if not {0, 1} <= os.sched_getaffinity(0):
-        print("This needs cores 0 and 1.", file=sys.stderr)
+        print("The benchmark needs cores 0 and 1.", file=sys.stderr)
         return 2
     for number in (signal.SIGTERM, signal.SIGALRM):
         signal.signal(number, _stop)
     signal.alarm(_LONGEST)
     rounds, seconds = (1, 1) if chosen.quick else (3, 2)
-    text = f"# What a request costs\n\n{machine(rounds, seconds)}\n"
+    text = f"# The CPU time of a request\n\n{machine(rounds, seconds)}\n"
     try:
         with field() as where:
             with running(where, "ours") as ours:

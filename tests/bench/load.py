@@ -1,4 +1,4 @@
-"""Loads a server with wrk from the second core, and reads what that cost the server."""
+"""Loads a server with wrk from the second core, and measures the CPU time of the server."""
 
 import http.client
 import os
@@ -42,7 +42,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run showed; times of one request, in CPU microseconds and in milliseconds of waiting."""
+    """The result of one run. Times are per request: CPU time in microseconds, latency in milliseconds."""
 
     cpu_us: float
     p50: float
@@ -54,12 +54,12 @@ class Run:
 
     @property
     def errors(self) -> str:
-        """Write what went wrong."""
+        """Describe the errors."""
         return f"{self.socket_errors} socket, {self.bad_statuses} status" if self.failed else "0"
 
     @property
     def failed(self) -> int:
-        """Count what went wrong."""
+        """Count the errors."""
         return self.socket_errors + self.bad_statuses
 
 
@@ -91,14 +91,14 @@ def median(runs: Sequence[Run]) -> Run:
 
 
 def kill_children(pid: int) -> None:
-    """Kill what a process of ours started and left behind, and what that started."""
+    """Kill the processes that a process of ours started and left behind, with their children."""
     for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
         kill_children(child)
         os.kill(child, signal.SIGKILL)
 
 
 def _probe(server: Server, work: Workload, headers: Mapping[str, str]) -> None:
-    """Ask once as wrk will: wrk itself does not tell a 304 from a 200."""
+    """Send one request as wrk will, since wrk doesn't distinguish a 304 from a 200."""
     connection = (
         http.client.HTTPSConnection("127.0.0.1", server.port, timeout=_PATIENCE, context=TRUSTING)
         if server.tls

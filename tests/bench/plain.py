@@ -1,4 +1,4 @@
-"""A JWK Set behind plain aiohttp on uvloop, as most would: plain.py PORT BODY GZIPPED [CERTIFICATE KEY]."""
+"""A JWK Set behind plain aiohttp on uvloop, as most programs do it: plain.py PORT BODY GZIPPED [CERTIFICATE KEY]."""
 
 import ssl
 import sys

@@ -1,4 +1,4 @@
--- Requests as a reverse proxy passes them on: each with an id, an address and a trace of its own.
+-- Requests as a reverse proxy forwards them: each has its own id, address and trace.
 local requests = {}
 local at = 0
 

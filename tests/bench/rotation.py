@@ -1,4 +1,4 @@
-"""How soon a rotation shows, what the idle process costs, and what 10,000 key files cost. Prints figures."""
+"""Measures the latency of a rotation, the idle process, and 10,000 key files. Prints figures."""
 
 import http.client
 import json
@@ -34,12 +34,12 @@ class Server:
     port: int
 
     def cpu(self) -> float:
-        """Read the CPU seconds that it has used."""
+        """Read the CPU seconds that the server has used."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
     def rss(self) -> float:
-        """Read its resident memory in MiB."""
+        """Read the server's resident memory in MiB."""
         found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.process.pid}/status").read_text())
         return int(found[1]) / 1024 if found else 0.0
 
@@ -78,7 +78,7 @@ def pem(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> bytes:
 
 
 def replace(path: Path, content: bytes) -> float:
-    """Replace a file by a rename; tell when that was."""
+    """Replace a file by a rename; return the time."""
     draft = path.with_name("draft")
     draft.write_bytes(content)
     moment = time.perf_counter()
@@ -87,7 +87,7 @@ def replace(path: Path, content: bytes) -> float:
 
 
 def ask(connection: http.client.HTTPConnection, method: str = "GET", path: str = PATH) -> tuple[str, bytes]:
-    """Ask once; give the ETag and the body."""
+    """Send one request; return the ETag and the body."""
     connection.request(method, path)
     reply = connection.getresponse()
     return reply.headers["ETag"] or "", reply.read()
@@ -122,7 +122,7 @@ def rotations(directory: Path) -> None:
 
 
 def print_idle(server: Server, situation: str) -> None:
-    """Print what the server costs while nothing happens."""
+    """Print the server's CPU time and memory while nothing happens."""
     before = server.cpu()
     time.sleep(_IDLE_SECONDS)
     idle = (server.cpu() - before) / _IDLE_SECONDS
@@ -130,7 +130,7 @@ def print_idle(server: Server, situation: str) -> None:
 
 
 def many(directory: Path) -> None:
-    """Load 10,000 keys, then one more, with a client that asks all the time."""
+    """Load 10,000 keys, then one more, with a client that sends requests all the time."""
     for number in range(_MANY):
         key = ed25519.Ed25519PrivateKey.from_private_bytes(number.to_bytes(32, "big"))
         (directory / f"{number}.pem").write_bytes(pem(key))
@@ -161,7 +161,7 @@ def many(directory: Path) -> None:
 
 
 def run(*measures: Callable[[Path], None]) -> None:
-    """Give each a folder on a filesystem in memory, where there is one."""
+    """Run each measurement in a folder, on a filesystem in memory if there is one."""
     memory = Path("/dev/shm")  # noqa: S108 - a place for a folder of random name
     where = memory if memory.is_dir() else None
     for measure in measures:

@@ -1,4 +1,4 @@
-"""The servers that are held against each other, each pinned to the first core."""
+"""The servers that are compared, each pinned to the first core."""
 
 import gzip
 import os
@@ -25,7 +25,7 @@ PATH = "/.well-known/jwks.json"
 NEEDED = {"nginx": "nginx", "wrk": "wrk", "go": "golang-go", "gcc": "gcc"}
 # nginx as Debian configures it, and with sendfile off, which is faster for so small a file.
 NAMES = ("ours", "nginx", "nginx-tuned", "go", "aiohttp", "floor")
-# The servers' certificate is the field's own.
+# The benchmark makes the servers' certificate itself.
 TRUSTING = ssl.create_default_context()
 TRUSTING.check_hostname = False
 TRUSTING.verify_mode = ssl.CERT_NONE
@@ -66,16 +66,16 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where the JWK Set is."""
+        """Return the URL of the JWK Set."""
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}{PATH}"
 
     def cpu(self) -> float:
-        """Read the CPU seconds that it has used."""
+        """Read the CPU seconds that the server has used."""
         fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self.pids]
         return sum(int(one[11]) + int(one[12]) for one in fields) / _TICKS
 
     def rss(self) -> float:
-        """Read its resident memory in MiB."""
+        """Read the server's resident memory in MiB."""
         status = "".join(Path(f"/proc/{pid}/status").read_text() for pid in self.pids)
         return sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
 
@@ -86,7 +86,7 @@ class Server:
 
 
 class Field:
-    """A folder with keys, and everything that the servers need."""
+    """A folder with keys, and all files that the servers need."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -115,7 +115,7 @@ class Field:
         draft.rename(self.keys / "2.pem")
 
     def prepare(self, server: Server) -> None:
-        """Take our replies as the other servers' material, and build them."""
+        """Save our replies for the other servers, and build those servers."""
         with urllib.request.urlopen(server.url) as reply:  # noqa: S310 - our own server
             body = reply.read()
         well_known = self._folder / "www" / ".well-known"
@@ -132,7 +132,7 @@ class Field:
         subprocess.run(["go", "build", "-o", self._folder / "peer", HERE / "peer.go"], check=True)
 
     def command(self, name: str, port: int, *, tls: bool) -> list[str]:
-        """Tell how to start a server."""
+        """Return the command that starts a server."""
         pair = self._tls if tls else ()
         flags = ["--tls-cert", pair[0], "--tls-key", pair[1]] if pair else []
         body = str(self._folder / "www" / ".well-known" / "jwks.json")
@@ -157,7 +157,7 @@ class Field:
 
 @contextmanager
 def field() -> Iterator[Field]:
-    """Make the field; it goes when the block ends."""
+    """Make the folder; it is removed when the block ends."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)  # nginx's worker is another user
         yield Field(Path(folder))

@@ -21,7 +21,7 @@ _KEYS = 12
 
 
 class Soak:
-    """What is done to a server, and what was seen of it."""
+    """The load on a server, and the results."""
 
     def __init__(self, server: Running, directory: Path, seconds: float) -> None:
         self._server = server
@@ -41,7 +41,7 @@ class Soak:
         self.seen["answers" if good else "errors"] += 1
 
     async def kept(self) -> None:
-        """Ask again and again on one connection."""
+        """Send requests on one connection."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self._server.port)
         while self._goes_on():
             writer.write(GET)
@@ -50,7 +50,7 @@ class Soak:
         writer.close()
 
     async def fresh(self) -> None:
-        """Ask on a new connection each time."""
+        """Send each request on a new connection."""
         while self._goes_on():
             reader, writer = await asyncio.open_connection("127.0.0.1", self._server.port)
             writer.write(_LAST)
@@ -59,7 +59,7 @@ class Soak:
             await asyncio.sleep(0.05)
 
     async def bad(self) -> None:
-        """Send what is no request, or only half of one, and go."""
+        """Send an invalid request, or half of one, and disconnect."""
         while self._goes_on():
             reader, writer = await asyncio.open_connection("127.0.0.1", self._server.port)
             writer.write(random.choice((b"\x16\x03\x01", GET[:20], GET.replace(b"Host", b"H st"), GET * 50)))  # noqa: S311
@@ -79,14 +79,14 @@ class Soak:
             await asyncio.sleep(1)
 
     async def reload(self) -> None:
-        """Send a SIGHUP now and then."""
+        """Send SIGHUP periodically."""
         while self._goes_on():
             self._server.process.send_signal(signal.SIGHUP)
             self.seen["reloads"] += 1
             await asyncio.sleep(10)
 
     async def watch(self) -> None:
-        """Read the metrics as Prometheus does, and the memory."""
+        """Read the metrics, as Prometheus does, and the memory."""
         url = f"http://127.0.0.1:{self._server.admin}/metrics"
         while self._goes_on():
             text = await asyncio.to_thread(lambda: urllib.request.urlopen(url).read().decode())
@@ -96,7 +96,7 @@ class Soak:
             await asyncio.sleep(15)
 
     async def logs(self) -> None:
-        """Take in the log, and count what is wrong in it."""
+        """Read the log, and count the errors in it."""
         while self._goes_on():
             with contextlib.suppress(TimeoutError):
                 entry = await asyncio.wait_for(self._server._next(), 1)  # noqa: SLF001 - a test's own helper
@@ -105,7 +105,7 @@ class Soak:
 
 
 async def soak(minutes: float) -> None:
-    """Run, and print what was seen."""
+    """Run, and print the results."""
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
         for number in range(3):

@@ -1,4 +1,4 @@
--- Requests of which no two are alike in a field that counts, so that nothing that was learned helps.
+-- Requests that all differ in a field that matters, so that the response cache never has the answer.
 local number = 0
 
 request = function()

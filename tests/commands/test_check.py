@@ -57,16 +57,17 @@ def test_every_verdict(tmp_path: Path) -> None:
     text = run("check", tmp_path).stdout
     assert "the same key as in a.pem" in text
     assert "[pem-malformed]" in text
-    assert "publish_at 2099-01-01T00:00:00.000Z" in text
+    assert "until 2099-01-01T00:00:00.000Z" in text
+    assert "since 2020-01-01T00:00:00.000Z" in text
 
 
-def test_warnings_change_no_exit_code(tmp_path: Path) -> None:
-    """What is allowed but hurts is told, with its code."""
+def test_findings_change_no_exit_code(tmp_path: Path) -> None:
+    """What is allowed but will hurt someone is printed, with its code."""
     (tmp_path / "a.pem").write_bytes(private_pem(key("P-256")))
     (tmp_path / "a.pem").chmod(0o644)
     code, document = checked(tmp_path)
     assert code == 0
-    assert {finding["code"] for finding in document["warnings"]} == {"no-rsa", "private-key-exposed"}
+    assert {finding["code"] for finding in document["findings"]} == {"no-rsa", "private-key-exposed"}
     assert "a.pem: Every user may read this private key" in run("check", tmp_path).stdout
 
 
@@ -82,10 +83,31 @@ def test_wrong_policy(tmp_path: Path) -> None:
 
 
 def test_no_key(tmp_path: Path) -> None:
-    """An empty directory is no success unless that is allowed."""
+    """A set without a key is exit code 1, whether it would be published or not."""
     assert checked(tmp_path)[1]["fault"]["code"] == "no-keys"
     assert run("check", tmp_path).returncode == 1
-    assert run("check", tmp_path, "--allow-empty").returncode == 0
+    assert run("check", tmp_path, "--allow-empty").returncode == 1
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    (tmp_path / "jwks.toml").write_text('kid = "filename"\nrevoked = ["a"]\n')
+    code, document = checked(tmp_path)
+    assert (code, document["fault"], document["files"][0]["verdict"]) == (1, None, "revoked")
+
+
+def test_an_entry_that_matches_nothing(tmp_path: Path) -> None:
+    """A mistyped kid or file name in jwks.toml is a finding that names the nearest."""
+    (tmp_path / "2026-11.pem").write_bytes(public_pem(key("RSA")))
+    (tmp_path / "jwks.toml").write_text(
+        'kid = "filename"\nrevoked = ["2026-1l"]\n[keys."2026-11.pme"]\nalg = "PS256"\n'
+    )
+    code, document = checked(tmp_path)
+    assert code == 0
+    assert [(one["code"], one["subject"]) for one in document["findings"]] == [
+        ("policy-entry-unmatched", "2026-1l"),
+        ("policy-entry-unmatched", "2026-11.pme"),
+    ]
+    text = run("check", tmp_path).stdout
+    assert 'did you mean "2026-11"?' in text
+    assert 'did you mean "2026-11.pem"?' in text
 
 
 @pytest.mark.parametrize(("name", "code"), [("missing", "directory-missing"), ("file", "directory-unreadable")])

@@ -11,8 +11,8 @@ from edge import answering
 from support import certificate_pem, certify, key, public_pem, run, serving, thumbprint
 
 from jwks_server.keys.policy import Policy
-from jwks_server.offline import published, set_path
 from jwks_server.options.settings import Settings, Timing
+from jwks_server.source.issuers import published, set_path
 
 
 @pytest.fixture

@@ -12,9 +12,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from edge import answering
-from support import HANG_SECONDS, SCRIPT, key, private_pem, public_pem, run, serving, sign, thumbprint
+from support import HANG_SECONDS, SCRIPT, build, key, private_pem, public_pem, run, serving, sign, thumbprint
 
-from jwks_server.keys.build import build
 from jwks_server.keys.keyset import read_file
 from jwks_server.keys.policy import Policy
 
@@ -215,6 +214,17 @@ def test_revoked_by_thumbprint(tmp_path: Path, file: str | None) -> None:
     assert rows(sign(key("P-256"), "ES256", "P-256"), tmp_path, *flags) == (1, [("key-revoked", "/", "P-256.pem")])
 
 
+@pytest.mark.parametrize("kid", ["main", "alias", "other"])
+def test_revoked_by_an_alias(tmp_path: Path, kid: str) -> None:
+    """A key that is revoked under one of its kids is revoked under each, though another key goes on."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("P-256")))
+    (tmp_path / "b.pem").write_bytes(public_pem(key("RSA")))
+    (tmp_path / "jwks.toml").write_text(
+        'revoked = ["alias"]\n[keys."a.pem"]\nkid = "main"\naliases = ["alias", "other"]\n'
+    )
+    assert rows(sign(key("P-256"), "ES256", kid), tmp_path) == (1, [("key-revoked", "/", "a.pem")])
+
+
 async def _served_once(directory: Path, *flags: str) -> None:
     async with serving(directory, *flags):
         pass
@@ -225,7 +235,7 @@ async def test_without_a_kid_at_an_empty_set() -> None:
     text = f"{encoded({'alg': 'ES256'}).partition('.')[0]}.e30.c2ln"
     async with answering(b'{"keys":[]}') as url:
         found = await asyncio.to_thread(verified, text, url)
-    assert (found[0], found[1]["code"], found[1]["reason"]) == (1, "kid-unknown", "There is no key at all.")
+    assert (found[0], found[1]["code"], found[1]["reason"]) == (1, "kid-unknown", "There are no keys.")
 
 
 @pytest.mark.parametrize("redirection", ["<&-", "0>/dev/null"])

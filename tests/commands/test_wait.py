@@ -81,11 +81,11 @@ async def test_safe_over_three_replicas(tmp_path: Path) -> None:
         replica(tmp_path / "3", "127.0.0.3", old) as (three, lagging),
         waiting(KID, one, two, three, "--safe", "--propagation", "0.5", "--json") as wait,
     ):
-        await wait.says("127.0.0.3: is without the key")
+        await wait.says("127.0.0.3: doesn't serve the key")
         (tmp_path / "3" / "new.pem").write_bytes(new)
         log = await lagging.log("key-published", file="new.pem")
         code, output = await wait.end()
-    assert (code, "every replica is as wanted" in wait.stderr) == (0, True)
+    assert (code, "every replica's answer is as wanted" in wait.stderr) == (0, True)
     document = json.loads(output)
     assert [one["serves"] for one in document["replicas"]] == [True, True, True]
     published, since, opened = (
@@ -126,7 +126,7 @@ async def test_published_at(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "mentions"),
     [
-        ([OLD], "127.0.0.1: is without the key"),
+        ([OLD], "127.0.0.1: doesn't serve the key"),
         ([KID, "--gone"], "127.0.0.1: serves the key"),
         ([KID, "--safe"], "safe only from"),
     ],
@@ -159,12 +159,15 @@ async def test_one_that_hangs_hides_no_other() -> None:
     """What one answers is said while another is silent; so is the silence, and at the end both are named."""
     async with silent() as hanging, answering(b'{"keys":[]}') as url:
         async with waiting(KID, hanging, url) as wait:
-            await wait.says("127.0.0.1: is without the key")
+            await wait.says("127.0.0.1: doesn't serve the key")
             await wait.says(f"{hanging} at 127.0.0.1: has not answered yet")
         done = await asyncio.to_thread(run, "wait", KID, hanging, url, "--timeout", "1", "--json")
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
-    assert (f"{hanging} at 127.0.0.1: has not answered yet" in last, f"{url} at 127.0.0.1: is" in last) == (True, True)
+    assert (f"{hanging} at 127.0.0.1: has not answered yet" in last, f"{url} at 127.0.0.1: doesn't" in last) == (
+        True,
+        True,
+    )
     assert {one["url"]: one["serves"] for one in json.loads(done.stdout)["replicas"]} == {hanging: None, url: False}
 
 
@@ -186,7 +189,7 @@ async def test_one_that_falls_silent() -> None:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
         async with waiting(KID, url, "--timeout", "2") as wait:
             assert (await wait.end())[0] == 1
-    assert "127.0.0.1: is without the key, and has not answered since. [wait-timeout]" in wait.stderr
+    assert "127.0.0.1: doesn't serve the key, and has not answered since. [wait-timeout]" in wait.stderr
 
 
 def test_a_name_that_hangs() -> None:
@@ -233,7 +236,7 @@ async def test_what_is_no_set_is_no_replica() -> None:
 async def test_interrupted(number: signal.Signals, code: int) -> None:
     """Ctrl-C is exit code 130 and no traceback; what ends it is never taken for a yes."""
     async with answering(b'{"keys":[]}') as url, waiting(KID, url) as wait:
-        await wait.says("is without the key")
+        await wait.says("doesn't serve the key")
         wait.process.send_signal(number)
         assert await wait.end() == (code, "")
 

@@ -111,7 +111,7 @@ def test_addresses_are_the_ports(objects: list[Object]) -> None:
 def test_there_is_time_to_end(objects: list[Object]) -> None:
     """Kubernetes kills a pod only after it had time to drain and to finish."""
     set_to = variables(objects)
-    needed = float(set_to["JWKS_SERVER_DRAIN"]) + float(set_to["JWKS_SERVER_GRACE"])
+    needed = float(set_to["JWKS_SERVER_DRAIN"]) + float(set_to["JWKS_SERVER_SHUTDOWN_TIMEOUT"])
     assert the(objects, "Deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > needed
 
 

@@ -75,7 +75,7 @@ def test_settings_are_flags() -> None:
     flags: dict[object, Any] = {one.envvar: one.default for one in cli.commands["serve"].params}
     given = settings(SERVICE)
     assert {one.partition("=")[0] for one in given["Environment"]} <= flags.keys()
-    needed = flags["JWKS_SERVER_DRAIN"] + flags["JWKS_SERVER_GRACE"]
+    needed = flags["JWKS_SERVER_DRAIN"] + flags["JWKS_SERVER_SHUTDOWN_TIMEOUT"]
     assert float(given["TimeoutStopSec"][0]) > needed
 
 

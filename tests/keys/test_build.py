@@ -11,17 +11,18 @@ from support import (
     DEFAULT_KINDS,
     OPTIONAL_KINDS,
     PUBLISHABLE_KINDS,
+    build,
     certificate_pem,
     certify,
+    evaluated,
     key,
     private_pem,
     public_pem,
 )
 
 from jwks_server import errors
-from jwks_server.keys.build import build
-from jwks_server.keys.changes import file_changes, key_changes
-from jwks_server.keys.keyset import KeyFile, KeySet, read_file
+from jwks_server.keys.evaluation import Evaluation
+from jwks_server.keys.keyset import Key, KeyFile, KeySet, read_file
 from jwks_server.keys.policy import Policy
 
 EVERY_KIND = Policy(allow=frozenset(OPTIONAL_KINDS))
@@ -38,9 +39,15 @@ def jwks(keyset: KeySet) -> list[dict[str, Any]]:
     return keys
 
 
-def error_of(keyset: KeySet, name: str) -> errors.KeyFileError | None:
+def published(evaluation: Evaluation) -> tuple[Key, ...]:
+    """Give the keys that are served."""
+    assert evaluation.served is not None
+    return evaluation.served.keys
+
+
+def error_of(evaluation: Evaluation, name: str) -> errors.KeyFileError | None:
     """Find a file's error."""
-    (verdict,) = [one for one in keyset.verdicts if one.file == name]
+    (verdict,) = [one for one in evaluation.verdicts if one.file == name]
     return verdict.error
 
 
@@ -103,55 +110,56 @@ def test_default_kinds(kind: str) -> None:
 def test_optional_kinds(kind: str) -> None:
     """Kinds that cost some clients the whole set are published only when named; the good key stays."""
     files = [file("a.pem", kind), file("b.pem", "RSA")]
-    refused = build(files, Policy())
-    assert [one.file for one in refused.keys] == ["b.pem"]
+    refused = evaluated(files, Policy())
+    assert [one.file for one in published(refused)] == ["b.pem"]
     assert isinstance(error_of(refused, "a.pem"), errors.KindNotAllowed)
     assert len(build(files, Policy(allow=frozenset({kind}))).keys) == 2
 
 
 def test_one_bad_file_costs_no_good_key() -> None:
     """A file that is refused has a coded verdict, and the others are published."""
-    keyset = build([file("good.pem", "RSA"), read_file("bad.pem", b"nonsense", None)], Policy())
-    assert [one.file for one in keyset.keys] == ["good.pem"]
-    assert isinstance(error_of(keyset, "bad.pem"), errors.PemMissing)
-    assert [one.file for one in keyset.verdicts] == ["bad.pem", "good.pem"]
+    found = evaluated([file("good.pem", "RSA"), read_file("bad.pem", b"nonsense", None)], Policy())
+    assert [one.file for one in published(found)] == ["good.pem"]
+    assert isinstance(error_of(found, "bad.pem"), errors.PemMissing)
+    assert [one.file for one in found.verdicts] == ["bad.pem", "good.pem"]
 
 
 @pytest.mark.parametrize("names", [("a.pem", "b.pem"), ("b.pem", "a.pem")])
 def test_same_key_twice_prefers_the_certificate(names: tuple[str, str]) -> None:
     """A key, its public half and its certificate are published once, with the certificate."""
     plain, certified = names
-    keyset = build(
+    found = evaluated(
         [read_file(plain, private_pem(key("P-256")), None), read_file(certified, certificate_pem(LEAF), None)], Policy()
     )
-    assert [one.file for one in keyset.keys] == [certified]
-    assert "x5c" in jwks(keyset)[0]
-    (verdict,) = [one for one in keyset.verdicts if one.file == plain]
+    assert [one.file for one in published(found)] == [certified]
+    assert found.keyset is not None
+    assert "x5c" in jwks(found.keyset)[0]
+    (verdict,) = [one for one in found.verdicts if one.file == plain]
     assert verdict.duplicate_of == certified
 
 
 def test_same_key_twice_without_certificate() -> None:
     """Of two equal files the first, by name, is published."""
-    keyset = build([file("b.pem", "RSA"), file("a.pem", "RSA")], Policy())
-    assert [one.file for one in keyset.keys] == ["a.pem"]
-    assert [(one.file, one.duplicate_of) for one in keyset.verdicts] == [("a.pem", None), ("b.pem", "a.pem")]
+    found = evaluated([file("b.pem", "RSA"), file("a.pem", "RSA")], Policy())
+    assert [one.file for one in published(found)] == ["a.pem"]
+    assert [(one.file, one.duplicate_of) for one in found.verdicts] == [("a.pem", None), ("b.pem", "a.pem")]
 
 
 def test_same_kid_for_two_keys() -> None:
     """The later file is refused; a duplicate that it had pushed aside comes back."""
-    keyset = build(
+    found = evaluated(
         [file("x.crt", "RSA"), file("x.pem", "P-256"), file("y.pem", "P-256")],
         Policy(kid="filename"),
     )
-    assert [(one.file, one.kid) for one in keyset.keys] == [("x.crt", "x"), ("y.pem", "y")]
-    assert isinstance(error_of(keyset, "x.pem"), errors.KidConflict)
+    assert [(one.file, one.kid) for one in published(found)] == [("x.crt", "x"), ("y.pem", "y")]
+    assert isinstance(error_of(found, "x.pem"), errors.KidConflict)
 
 
 def test_several_keys_under_one_file_name() -> None:
     """A file of several keys can't be named by its file name, and holds no kid back from others."""
-    keyset = build([file("x.crt", "RSA", "P-256"), file("x.pem", "P-384")], Policy(kid="filename"))
-    assert [one.file for one in keyset.keys] == ["x.pem"]
-    assert isinstance(error_of(keyset, "x.crt"), errors.KidConflict)
+    found = evaluated([file("x.crt", "RSA", "P-256"), file("x.pem", "P-384")], Policy(kid="filename"))
+    assert [one.file for one in published(found)] == ["x.pem"]
+    assert isinstance(error_of(found, "x.crt"), errors.KidConflict)
 
 
 def test_kid_schemes() -> None:
@@ -169,27 +177,8 @@ def test_no_files() -> None:
     assert build([], Policy()).body == b'{"keys":[]}'
 
 
-def test_changes() -> None:
-    """A key that came or went and a file newly refused make one change each; what stays makes none."""
-    before = build([file("a.pem", "RSA"), file("b.pem", "P-256"), read_file("c.pem", b"", None)], Policy())
-    after = build([file("b.pem", "P-256"), file("d.pem", "P-384"), read_file("c.pem", b"", None)], Policy())
-    assert [(one.event, one.fields["file"], one.fields["alg"]) for one in key_changes(before, after)] == [
-        ("key-published", "d.pem", "ES384"),
-        ("key-withdrawn", "a.pem", "RS256"),
-    ]
-    assert list(file_changes(before, after)) == []
-    (refused,) = file_changes(None, before)
-    assert (refused.event, refused.fields["file"], refused.fields["code"]) == ("file-refused", "c.pem", "pem-missing")
-
-
-def test_duplicate_is_a_change() -> None:
-    """A file left out as a duplicate says which file publishes its key."""
-    (change,) = file_changes(None, build([file("a.pem", "RSA"), file("b.pem", "RSA")], Policy()))
-    assert (change.event, dict(change.fields)) == ("file-duplicate", {"file": "b.pem", "duplicate_of": "a.pem"})
-
-
 @given(st.binary(max_size=200))
 def test_any_file(data: bytes) -> None:
-    """Whatever a file holds, it costs nothing but itself."""
+    """A file with any content affects no other file."""
     keyset = build([read_file("any.pem", data, None), file("good.pem", "RSA")], Policy())
     assert [one.file for one in keyset.keys] == ["good.pem"]

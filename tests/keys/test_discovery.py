@@ -4,9 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from support import key, public_pem
+from support import build, key, public_pem
 
-from jwks_server.keys.build import build
 from jwks_server.keys.discovery import document
 from jwks_server.keys.keyset import KeyFile, read_file
 from jwks_server.keys.policy import Policy, parse

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import key, public_pem
+from support import build, evaluated, key, public_pem
 
-from jwks_server.keys.build import build
-from jwks_server.keys.changes import key_changes
+from jwks_server.keys.changes import changes
 from jwks_server.keys.keyset import KeyFile, KeySet, read_file
 from jwks_server.keys.policy import KeyPolicy, Policy
 from jwks_server.source.state import StateFile
@@ -81,15 +80,19 @@ def test_new_key_under_a_retained_kid() -> None:
 def test_publish_at() -> None:
     """A key is pending until its time; then it is published by time alone."""
     policy = Policy(files={"a": KeyPolicy(publish_at=50)})
-    first = build(files(("a", 0), ("b", 1)), policy, None, 10, propagation=900)
+    before = evaluated(files(("a", 0), ("b", 1)), policy, None, 10)
+    first = before.keyset
+    assert first is not None
     assert kids(first) == {KIDS[1]: "published"}
     assert [(one.kid, one.state) for one in first.pending] == [(KIDS[0], "pending")]
     assert first.next_change == 50
-    second = build(files(("a", 0), ("b", 1)), policy, first, 50, propagation=900)
+    after = evaluated(files(("a", 0), ("b", 1)), policy, before, 50)
+    second = after.keyset
+    assert second is not None
     assert kids(second) == {KIDS[0]: "published", KIDS[1]: "published"}
     published = {one.kid: one for one in second.keys}[KIDS[0]]
     assert (published.first_published, published.safe_to_sign_at) == (50, 50 + 300 + 900)
-    assert [change.event for change in key_changes(first, second)] == ["key-published"]
+    assert [change.event for change in changes(before, after)] == ["key-published"]
 
 
 def test_remove_at() -> None:
@@ -148,11 +151,13 @@ def test_per_file_alg_use_and_kid() -> None:
     policy = Policy(
         files={"rsa": KeyPolicy(alg="PS384", kid="mine"), "x25519": KeyPolicy(use="enc"), "x": KeyPolicy(alg="RS256")}
     )
-    keyset = build([rsa, x25519, *files(("x", 0))], policy)
+    found = evaluated([rsa, x25519, *files(("x", 0))], policy)
+    keyset = found.keyset
+    assert keyset is not None
     assert [(one.kid, one.alg, one.use) for one in keyset.keys[:1]] == [("mine", "PS384", "sig")]
     assert [(one.alg, one.use) for one in keyset.keys[1:]] == [("ECDH-ES", "enc")]
-    assert [(one.file, one.error.code) for one in keyset.verdicts if one.error] == [("x", "alg-mismatch")]
-    refused = build([rsa, x25519], Policy())
+    assert [(one.file, one.error.code) for one in found.verdicts if one.error] == [("x", "alg-mismatch")]
+    refused = evaluated([rsa, x25519], Policy())
     assert [(one.file, one.error.code) for one in refused.verdicts if one.error] == [("x25519", "kind-unsupported")]
 
 

@@ -2,19 +2,20 @@
 
 from dataclasses import replace
 
-from support import certificate_pem, certify, key, private_pem, public_pem
+import pytest
+from support import certificate_pem, certify, evaluated, key, private_pem, public_pem
 
-from jwks_server.keys.build import build
 from jwks_server.keys.keyset import KeyFile, read_file
 from jwks_server.keys.lint import CODES, lint
-from jwks_server.keys.policy import Policy
+from jwks_server.keys.policy import KeyPolicy, Policy
 
 RSA = read_file("rsa.pem", public_pem(key("RSA")), None)
 
 
-def codes(*files: KeyFile, now: float = 0, mounted: tuple[str, ...] = ()) -> list[str]:
+def codes(*files: KeyFile, now: float = 0, mounted: tuple[str, ...] = (), policy: Policy | None = None) -> list[str]:
     """Look the set of some files over."""
-    return [finding.code for finding in lint(build(files, Policy(allow_empty=True)), files, mounted, now)]
+    found = evaluated(files, policy or Policy(allow_empty=True))
+    return [finding.code for finding in lint(found, mounted, now)]
 
 
 def test_nothing_to_say() -> None:
@@ -49,7 +50,37 @@ def test_files() -> None:
     assert codes(private) == ["private-key-exposed"]
     assert codes(replace(private, world_readable=False)) == []
     assert codes(replace(RSA, world_readable=True)) == []
-    assert codes(RSA, mounted=(".", "tls.crt")) == ["subpath-mount"] * 2
+    assert codes(RSA, mounted=(".", "rsa.pem", "other")) == ["subpath-mount"] * 2
+
+
+def test_policy_entries() -> None:
+    """An entry of jwks.toml that stands for nothing is told, with the name that was probably meant."""
+    kid = RSA.keys[0].thumbprint
+    typo = kid[:-1] + ("A" if kid[-1] != "A" else "B")
+    policy = Policy(revoked=frozenset({typo}), files={"rs.pem": KeyPolicy()})
+    found = evaluated([RSA], policy)
+    told = [(one.code, one.subject, one.reason.partition("did you mean ")[2]) for one in lint(found, (), 0)]
+    assert told == [
+        ("policy-entry-unmatched", typo, f'"{kid}"?'),
+        ("policy-entry-unmatched", "rs.pem", '"rsa.pem"?'),
+    ]
+    assert codes(RSA, policy=Policy(files={"rsa.pem": KeyPolicy(aliases=("old",))}, revoked=frozenset())) == []
+    far = evaluated([RSA], Policy(revoked=frozenset({"x"})))
+    assert "correct it, or remove it" in lint(far, (), 0)[0].reason
+
+
+@pytest.mark.parametrize("name", ["thumbprint", "old", "main"])
+def test_revoked_key_whose_file_is_deleted(name: str) -> None:
+    """An entry that stood for a key once is no mistake later: a revoked key's file may be deleted."""
+    policy = Policy(allow_empty=True, files={"rsa.pem": KeyPolicy(kid="main", aliases=("old",))})
+    revoked = RSA.keys[0].thumbprint if name == "thumbprint" else name
+    revoking = replace(policy, revoked=frozenset({revoked}))
+    before = evaluated([RSA], revoking, evaluated([RSA], policy))
+    assert before.served is not None
+    assert before.served.keys == ()
+    after = evaluated([], revoking, before, 10)
+    again = evaluated([], replace(revoking, retain=1), after, 20)
+    assert [one.code for found in (before, after, again) for one in lint(found, (), 0)] == ["empty-set"] * 3
 
 
 def test_codes_are_listed() -> None:

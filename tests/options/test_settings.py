@@ -1,4 +1,4 @@
-"""The settings' bounds."""
+"""The settings and the values that they refuse."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ GOOD: dict[str, Any] = {
     "media_type": "application/json",
     "patterns": ("*.pem",),
     "passphrase_file": None,
-    "passphrase": None,
     "policy": Policy(),
     "timing": Timing(),
     "state": None,
@@ -45,7 +44,7 @@ GOOD: dict[str, Any] = {
     ],
 )
 def test_out_of_bounds(name: str, value: object) -> None:
-    """A value that can't work is refused when the settings are made."""
+    """A value that can't be used is refused, by its flag."""
     with pytest.raises(ConfigError, match=f"--{name.removesuffix('s').replace('_', '-')}"):
         Settings(**{**GOOD, name: value})
 

@@ -3,9 +3,8 @@
 import json
 
 import pytest
-from support import key, public_pem
+from support import build, key, public_pem
 
-from jwks_server.keys.build import build
 from jwks_server.keys.keyset import KeySet, read_file
 from jwks_server.keys.policy import Policy
 from jwks_server.published.pages import Endpoint, pages

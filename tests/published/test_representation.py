@@ -5,9 +5,8 @@ import gzip
 import hashlib
 
 import brotli
-from support import key, public_pem
+from support import build, key, public_pem
 
-from jwks_server.keys.build import build
 from jwks_server.keys.keyset import read_file
 from jwks_server.keys.policy import Policy
 from jwks_server.published.representation import Variant, render

@@ -15,7 +15,7 @@ from aiohttp import web
 from support import certificate_pem, certify, key, private_pem
 from yarl import URL
 
-from jwks_server.remote.gate import Replica, Sight
+from jwks_server.remote.gate import Replica, ReplicaAnswer
 from jwks_server.remote.replicas import Replicas
 
 
@@ -73,13 +73,13 @@ def replicas(served: Served, kid: str = "new") -> Replicas:
 async def test_all_addresses_by_their_name(served: Served) -> None:
     """Each address behind the name is asked once a round, with the name in the Host header."""
     served.kids["127.0.0.2"] = ["old", "new"]
-    sights = await replicas(served).ask()
-    assert {replica.address: sight.serves for replica, sight in sights.items()} == {
+    answers = await replicas(served).ask()
+    assert {replica.address: sight.serves for replica, sight in answers.items()} == {
         "127.0.0.1": False,
         "127.0.0.2": True,
         "127.0.0.3": False,
     }
-    assert {sight.max_age for sight in sights.values()} == {60}
+    assert {sight.max_age for sight in answers.values()} == {60}
     assert sorted(served.asked) == [(address, f"keys.internal:{served.port}", 200) for address in served.addresses]
 
 
@@ -89,13 +89,13 @@ async def test_what_is_known_is_not_sent_again(served: Served) -> None:
     assert all(sight.serves for sight in (await asking.ask()).values())
     served.kids["127.0.0.3"] = ["new"]
     served.asked.clear()
-    sights = await asking.ask()
+    answers = await asking.ask()
     assert {address: status for address, _, status in served.asked} == {
         "127.0.0.1": 304,
         "127.0.0.2": 304,
         "127.0.0.3": 200,
     }
-    assert {replica.address: sight.serves for replica, sight in sights.items()} == {
+    assert {replica.address: sight.serves for replica, sight in answers.items()} == {
         "127.0.0.1": True,
         "127.0.0.2": True,
         "127.0.0.3": False,
@@ -128,10 +128,10 @@ async def test_names_are_resolved_anew(served: Served) -> None:
 async def test_one_that_is_down(served: Served) -> None:
     """A connection that is refused is no answer, and says which address."""
     served.addresses = ["127.0.0.1", "127.0.0.9"]
-    sights = {replica.address: sight for replica, sight in (await replicas(served, "old").ask()).items()}
-    assert sights["127.0.0.1"].serves is True
-    assert sights["127.0.0.9"].serves is None
-    assert "can't be fetched" in sights["127.0.0.9"].reason
+    answers = {replica.address: sight for replica, sight in (await replicas(served, "old").ask()).items()}
+    assert answers["127.0.0.1"].serves is True
+    assert answers["127.0.0.9"].serves is None
+    assert "can't be fetched" in answers["127.0.0.9"].reason
 
 
 async def test_tls_by_the_name(tmp_path: Path, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,9 +155,9 @@ async def test_tls_by_the_name(tmp_path: Path, served: Served, monkeypatch: pyte
         served.addresses = ["127.0.0.1", "127.0.0.2"]
         trusting = ssl.create_default_context(cafile=tmp_path / "root.pem")
         monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", trusting)
-        sights = await Replicas("old", [URL(f"https://keys.internal:{port}/keys")]).ask()
-    by_address = {replica.address: sight for replica, sight in sights.items()}
-    assert by_address["127.0.0.1"] == Sight(serves=True, max_age=60)
+        answers = await Replicas("old", [URL(f"https://keys.internal:{port}/keys")]).ask()
+    by_address = {replica.address: sight for replica, sight in answers.items()}
+    assert by_address["127.0.0.1"] == ReplicaAnswer(serves=True, max_age=60)
     assert by_address["127.0.0.2"].serves is None
     assert "Hostname mismatch" in by_address["127.0.0.2"].reason
 
@@ -185,8 +185,8 @@ async def test_hung_replicas_hold_no_others_up() -> None:
         await asyncio.start_server(quick, "127.0.0.1") as two,
     ):
         urls = [URL(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/") for server in (one, two)]
-        sights = await Replicas("old", urls).ask()
-    assert sights == {
-        Replica(str(urls[0]), "127.0.0.1"): Sight(serves=True),
-        Replica(str(urls[1]), "127.0.0.1"): Sight(serves=False),
+        answers = await Replicas("old", urls).ask()
+    assert answers == {
+        Replica(str(urls[0]), "127.0.0.1"): ReplicaAnswer(serves=True),
+        Replica(str(urls[1]), "127.0.0.1"): ReplicaAnswer(serves=False),
     }

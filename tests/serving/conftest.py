@@ -1,9 +1,8 @@
 """A catalog to serve from."""
 
 import pytest
-from support import key, public_pem
+from support import build, key, public_pem
 
-from jwks_server.keys.build import build
 from jwks_server.keys.keyset import read_file
 from jwks_server.keys.policy import Policy
 from jwks_server.published.catalog import Catalog, Entry

@@ -114,7 +114,7 @@ async def test_endless_body(site: Serve, catalog: Keys) -> None:
         writer.write(post)
         assert statuses(await read_reply(reader)) == [404]
         with pytest.raises(ConnectionError):
-            await _send_for_ever(writer, b"1\r\na\r\n" * 1000)
+            await _send_until_cut(writer, b"1\r\na\r\n" * 1000)
         assert not here.traffic.timed_out
 
 
@@ -150,11 +150,11 @@ async def test_reader_that_does_not_read(catalog: Keys) -> None:
             lazy.connect(("127.0.0.1", here.port))
             _, writer = await asyncio.open_connection(sock=lazy, limit=1)
             with pytest.raises(ConnectionError):
-                await _send_for_ever(writer, GET * 100)
+                await _send_until_cut(writer, GET * 100)
         assert here.traffic.timed_out == {"write": 1}
 
 
-async def _send_for_ever(writer: asyncio.StreamWriter, data: bytes) -> None:
+async def _send_until_cut(writer: asyncio.StreamWriter, data: bytes) -> None:
     async with asyncio.timeout(HANG_SECONDS):
         while True:
             writer.write(data)
@@ -220,7 +220,7 @@ async def test_refused_fields(site: Serve, catalog: Keys, reason: str, fields: b
     ],
 )
 async def test_refused_lines(site: Serve, catalog: Keys, reason: str, line: bytes, status: int) -> None:
-    """The same for request lines, and for what is none."""
+    """The same for request lines, and for data that is not one."""
     async with site(catalog) as here:
         assert statuses(await here.say(request(line=line))) == [status]
         assert here.traffic.bad_requests == {reason: 1}
@@ -260,7 +260,7 @@ async def test_half_closed_clients(site: Serve, catalog: Keys, cached: bool) -> 
 
 @pytest.mark.parametrize("field", [b"Upgrade: h2c", b"Upgrade: websocket"])
 async def test_upgrade(site: Serve, catalog: Keys, field: bytes) -> None:
-    """Who asks for another protocol is answered in this one, and the connection ends."""
+    """A client that asks for another protocol is answered in this one, and the connection ends."""
     async with site(catalog) as here:
         reply = await here.say(request(b"Connection: Upgrade", field) + b"\x00\x01")
         assert statuses(reply) == [200]
@@ -330,7 +330,7 @@ async def test_draining(site: Serve, catalog: Keys) -> None:
 
 
 async def test_line_ends_alone_move_no_deadline(site: Serve, catalog: Keys) -> None:
-    """A client that sends empty lines for ever is closed like a silent one."""
+    """A client that sends only empty lines is closed like a silent one."""
     async with site(catalog, head_timeout=0.2, idle_timeout=0.2) as here:
         for first in (b"", GET):
             reader, writer = await here.connect()
@@ -373,7 +373,7 @@ async def test_refused_head_has_no_body(site: Serve, catalog: Keys, refused: byt
 
 
 async def test_burst_at_the_ceiling(catalog: Keys) -> None:
-    """In a burst the newest stay: whoever comes last is served."""
+    """In a burst the newest stay: the last client is served."""
     async with any_site(catalog, max_connections=5) as here:
         silent = [socket.create_connection(("127.0.0.1", here.port)) for _ in range(30)]
         assert statuses(await here.say(LAST)) == [200]

@@ -86,7 +86,7 @@ async def test_stale_unix_socket(keys: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 async def test_inherited_descriptor(keys: Path, tmp_path: Path, family: socket.AddressFamily, loop: str) -> None:
-    """fd:N is listened on; it is whoever handed it down that closes it."""
+    """fd:N is listened on; the parent process keeps its own copy."""
     address = ("127.0.0.1", 0) if family == socket.AF_INET else str(tmp_path / "a.sock")
     with socket.socket(family) as listener:
         listener.bind(address)
@@ -103,7 +103,7 @@ async def test_inherited_descriptor(keys: Path, tmp_path: Path, family: socket.A
 
 
 async def test_descriptor_that_is_none(keys: Path) -> None:
-    """A descriptor that isn't open, or is no listening socket, is one sentence with its code."""
+    """A descriptor that isn't open, or is not a listening socket, is one sentence with its code."""
     assert b"[listen-failed]" in await failure(str(keys), "--bind", "fd:99")
     with socket.socket() as idle, (keys / "a.pem").open() as file:
         for one in (idle, file):
@@ -180,7 +180,7 @@ async def test_unix_socket_whose_queue_is_full(keys: Path, tmp_path: Path) -> No
         assert b"(Address already in use)" in await failure(str(keys), "--bind", f"unix:{path}")
 
 
-async def test_descriptor_that_nobody_else_has(keys: Path) -> None:
+async def test_descriptor_without_a_parent(keys: Path) -> None:
     """Connections that wait at a socket whose parent has gone are answered at the end, and none is let in after it."""
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]

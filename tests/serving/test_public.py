@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
-from support import key, public_pem, raw
+from support import build, key, public_pem, raw
 
-from jwks_server.keys.build import build
 from jwks_server.keys.keyset import read_file
 from jwks_server.keys.policy import Policy
 from jwks_server.published.catalog import Catalog, Entry

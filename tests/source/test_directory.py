@@ -15,9 +15,9 @@ from support import PASSPHRASE, key, private_pem, public_pem
 
 from jwks_server import errors
 from jwks_server.keys.keyset import KeyFile
+from jwks_server.keys.observation import Observation
 from jwks_server.source.directory import Directory
 from jwks_server.source.files import MAX_FILE_BYTES
-from jwks_server.source.folder import Scan
 
 PATTERNS = ("*.pem", "tls.crt")
 
@@ -32,10 +32,10 @@ def files(directory: Directory) -> list[KeyFile]:
     return list(scan(directory).files.values())
 
 
-def scan(directory: Directory, issuer: str = "/") -> Scan:
+def scan(directory: Directory, issuer: str = "/") -> Observation:
     """Read a directory; give what it says of one issuer."""
     seen = directory.read()[issuer]
-    assert isinstance(seen, Scan)
+    assert isinstance(seen, Observation)
     return seen
 
 
@@ -196,7 +196,7 @@ def test_folders_are_issuers(tmp_path: Path) -> None:
     (inside / "dangling").symlink_to("nowhere")
     (inside / "notes.txt").symlink_to(inside / "none" / "notes.txt")
     directory = Directory(inside, PATTERNS)
-    seen = {path: found for path, found in directory.read().items() if isinstance(found, Scan)}
+    seen = {path: found for path, found in directory.read().items() if isinstance(found, Observation)}
     assert set(seen) == {"/", "/acme", "/policy", "/none", "/linked"}
     assert {path for path, found in seen.items() if found.empty} == {"/none"}
     assert list(seen["/acme"].files) == list(seen["/linked"].files) == ["a.pem"]
@@ -232,7 +232,7 @@ def test_folder_that_is_gone(tmp_path: Path) -> None:
     target.rename(tmp_path.parent / f"{tmp_path.name}-away")
     seen = directory.read()
     assert isinstance(seen["/link"], errors.DirectoryUnreadable)
-    assert seen["/acme"] == Scan.nothing(whole=False)
+    assert seen["/acme"] == Observation.nothing(whole=False)
     assert "/acme" not in directory.read()
     link.unlink()
     link.symlink_to("link")
@@ -292,7 +292,7 @@ def test_names_of_issuers(name: str) -> None:
         (folder / "a.pem").write_bytes(public_pem(key("P-256")))
         seen = directory.read()[f"/{name}"]
     if set(name) <= set(UNRESERVED):
-        assert isinstance(seen, Scan)
+        assert isinstance(seen, Observation)
         assert not seen.empty
     else:
         assert isinstance(seen, errors.IssuerNameInvalid)
@@ -328,7 +328,7 @@ def test_wanted_names(tmp_path: Path) -> None:
 
 
 def test_descriptors_are_closed(tmp_path: Path) -> None:
-    """Scans, whatever they meet, leave no descriptor open."""
+    """Observations, whatever they meet, leave no descriptor open."""
     (tmp_path / "a.pem").write_bytes(public_pem(key("P-256")))
     (tmp_path / "b.pem").symlink_to("nowhere")
     directory = Directory(tmp_path, PATTERNS)

@@ -1,0 +1,122 @@
+"""From the command line to the settings: decorators that give a command its options and its settings."""
+
+import functools
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from jwks_server.address import AnyAddress, parse_address
+from jwks_server.keys.policy import Policy
+from jwks_server.options.option import Option
+from jwks_server.options.settings import Limits, Listening, Settings, Timing
+from jwks_server.options.table import ADMIN_BIND, DIRECTORY_VARIABLE, KEY_OPTIONS, SERVER_OPTIONS
+
+Decorated = Callable[..., None]
+
+_ADMIN = "admin"
+
+
+def _directory(_context: click.Context, _parameter: click.Parameter, value: str) -> Path:
+    if not value:
+        raise click.BadParameter("An empty DIR is not a directory; write . for the current one.")
+    return Path(value)
+
+
+directory_argument = click.argument("directory", metavar="DIR", envvar=DIRECTORY_VARIABLE, callback=_directory)
+
+
+def with_options(*options: Option) -> Callable[[Decorated], Decorated]:
+    """Give a command options, in this order."""
+
+    def decorate(command: Decorated) -> Decorated:
+        for one in reversed(options):
+            command = one(command)
+        return command
+
+    return decorate
+
+
+def key_options(command: Decorated) -> Decorated:
+    """Give a command the options that decide about a key set; it gets their values as ``settings``.
+
+    A command without a DIR argument names the directory by itself.
+    """
+
+    @functools.wraps(command)
+    def with_settings(*arguments: object, **given: Any) -> None:  # noqa: ANN401 - the values of the options
+        command(*arguments, settings=_key_settings(given), **_without(given, KEY_OPTIONS))
+
+    return with_options(*KEY_OPTIONS)(with_settings)
+
+
+def serve_options(command: Decorated) -> Decorated:
+    """Give a command all options of the server; it gets the log's as they are, and the others as ``settings``."""
+
+    @functools.wraps(command)
+    def with_settings(*arguments: object, **given: Any) -> None:  # noqa: ANN401 - the values of the options
+        settings = replace(
+            _key_settings(given),
+            timing=_fill(Timing, given),
+            listening=_listening(given),
+            limits=_fill(Limits, {**given, "max_connections": given["max_connections"] or 0}),
+            loop=given["loop"],
+            response_cache=not given["no_response_cache"],
+        )
+        log = {name: given[name] for name in ("log_format", "log_level")}
+        command(*arguments, settings=settings, **log, **_without(given, (*KEY_OPTIONS, *SERVER_OPTIONS)))
+
+    return with_options(*KEY_OPTIONS, *SERVER_OPTIONS)(with_settings)
+
+
+def _name(option: Option) -> str:
+    return option.parameter or option.flag.removeprefix("--").replace("-", "_")
+
+
+def _without(given: Mapping[str, Any], options: tuple[Option, ...]) -> dict[str, Any]:
+    """Leave the values that are not part of the settings."""
+    consumed = {"directory", *map(_name, options)}
+    return {name: value for name, value in given.items() if name not in consumed}
+
+
+def _fill(settings: type[Any], given: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an instance of the class
+    """Make settings whose fields are named after the options."""
+    return settings(**{field.name: given[field.name] for field in fields(settings) if field.name in given})
+
+
+def _key_settings(given: Mapping[str, Any]) -> Settings:
+    policy: Policy = _fill(Policy, {**given, "allow": frozenset(given["allow"])})
+    return Settings(
+        directory=given.get("directory", Path()),
+        path=given["path"],
+        media_type=given["media_type"],
+        patterns=given["pattern"],
+        passphrase_file=given["passphrase_file"],
+        policy=policy,
+        timing=Timing(propagation=given["propagation"]),
+        state=given["state"],
+    )
+
+
+def _listening(given: Mapping[str, Any]) -> Listening:
+    """Add the sockets from systemd to the addresses.
+
+    Raises:
+        ConfigError: An address can't be used, or a certificate has no key.
+    """
+    from jwks_server.systemd import passed_sockets  # noqa: PLC0415 - imports asyncio, which other commands don't need
+
+    passed = passed_sockets(os.environ, os.getpid())
+    public: tuple[AnyAddress, ...] = tuple(one for name, one in passed if name != _ADMIN)
+    is_default = click.get_current_context().get_parameter_source("bind") is ParameterSource.DEFAULT
+    if not public or not is_default:
+        public += tuple(parse_address(text) for text in given["bind"])
+    admin: tuple[AnyAddress, ...] = tuple(one for name, one in passed if name == _ADMIN)
+    if not admin and given["admin_bind"] != "off":
+        admin = (parse_address(given["admin_bind"], ADMIN_BIND.flag),)
+    listening: Listening = _fill(Listening, {**given, "public": public, "admin": admin})
+    return listening

@@ -1,0 +1,59 @@
+"""The option table as README and the Helm chart's schema write it."""
+
+from typing import Any
+
+import click
+
+from jwks_server.options.option import Group, Option
+from jwks_server.options.table import DIRECTORY_VARIABLE, SERVE
+
+# The chart makes these listeners and files itself.
+SET_BY_CHART = ("DIR", "BIND", "ADMIN_BIND", "STATE", "TLS_CERT", "TLS_KEY")
+# The chart adds these to get the time in which Kubernetes lets a pod end, so they are whole.
+WHOLE = ("DRAIN", "SHUTDOWN_TIMEOUT")
+
+
+def readme_row(option: Option) -> str:
+    """Write an option as a row of README's tables."""
+    flag = f"{option.flag} {option.metavar}" if option.metavar else option.flag
+    default = "off" if option.type is None else option.default_text or option.default
+    shown = "" if default is None else str(default) if option.default_text else f"`{default}`"
+    text = option.help + (f" One of {', '.join(option.choices)}." if option.choices else "")
+    return f"| `{flag}` | `{option.variable}` | {'off' if option.type is None else shown} | {text} |"
+
+
+def readme_tables() -> str:
+    """Write README's tables, one for each heading of the help."""
+    lines = [f"The key directory `DIR` can also be set by `{DIRECTORY_VARIABLE}`."]
+    for group in Group:
+        rows = [readme_row(option) for option in SERVE if option.group is group]
+        if rows:
+            head = ["", f"{group}:", "", "| flag | environment variable | default | |", "| --- | --- | --- | --- |"]
+            lines += [*head, *rows]
+    return "\n".join(lines)
+
+
+def helm_settings() -> dict[str, Any]:
+    """Write the settings that the chart's values may have, as a JSON Schema's properties."""
+    properties: dict[str, Any] = dict.fromkeys(SET_BY_CHART, False)
+    for option in SERVE:
+        name = str(option.variable).removeprefix("JWKS_SERVER_")
+        if name not in SET_BY_CHART:
+            properties[name] = {"description": option.help, **_schema(option)}
+            if name in WHOLE:
+                properties[name]["type"] = "integer"
+    return properties
+
+
+def _schema(option: Option) -> dict[str, Any]:
+    match option.type:
+        case None:
+            return {"type": "boolean"}
+        case click.Choice() if not option.repeatable:
+            return {"enum": list(option.choices)}
+        case click.IntRange(min=least, max=most) | click.FloatRange(min=least, max=most):
+            kind = "integer" if isinstance(option.type, click.IntRange) else "number"
+            bounds = {"minimum": least, "maximum": most}
+            return {"type": kind, **{name: bound for name, bound in bounds.items() if bound is not None}}
+        case _:
+            return {"type": "string"}

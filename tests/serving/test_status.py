@@ -1,0 +1,63 @@
+"""What the program reports: readiness, and the status document."""
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from jwks_server.errors import DirectoryMissing
+from jwks_server.published.catalog import Catalog
+from jwks_server.serving.status import Reported, status
+from jwks_server.stats import Reloads
+
+
+def reported(catalog: Catalog, *, draining: bool = False) -> Reported:
+    """Report on a catalog, with connections that only have what status reads."""
+
+    class _Connections(SimpleNamespace):
+        def __len__(self) -> int:
+            return 3
+
+    connections: Any = _Connections(draining=draining)
+    return Reported(catalog, Reloads(), connections, started=0.0)
+
+
+def test_ready(catalog: Catalog) -> None:
+    """With a set and without SIGTERM the server is ready."""
+    assert reported(catalog).unready() == ""
+
+
+def test_unready_without_a_set() -> None:
+    """Before the first set it is not ready, and each fault is named with its code."""
+    program = reported(Catalog())
+    program.reloads.faults = {"/": (DirectoryMissing("There is no directory /keys."),)}
+    assert program.unready().endswith("There is no directory /keys. [directory-missing]")
+
+
+def test_unready_while_draining(catalog: Catalog) -> None:
+    """While draining it is not ready, though it has a set."""
+    assert "SIGTERM" in reported(catalog, draining=True).unready()
+
+
+@pytest.mark.parametrize("draining", [True, False])
+def test_document(catalog: Catalog, draining: bool) -> None:
+    """The document agrees with readiness and can be written as JSON."""
+    program = reported(catalog, draining=draining)
+    program.reloads.add(["start"], "published", at=1.0, seconds=0.5, scan=0.1, faults={})
+    told = json.loads(json.dumps(status(program)))
+    assert told["started"] == "1970-01-01T00:00:00.000Z"
+    assert (told["ready"], told["draining"], told["connections"]) == (not draining, draining, 3)
+    assert told["unready"] == (program.unready() or None)
+    assert told["reload"]["last"] == {"at": "1970-01-01T00:00:01.000Z", "trigger": "start", "outcome": "published"}
+    assert told["reload"]["last_success"] == "1970-01-01T00:00:01.000Z"
+    assert told["reload"]["faults"] == {}
+
+
+def test_document_names_faults() -> None:
+    """A fault is in the document with its code and reason."""
+    program = reported(Catalog())
+    program.reloads.faults = {"/": (DirectoryMissing("There is no directory."),)}
+    assert status(program)["reload"]["faults"] == {
+        "/": [{"code": "directory-missing", "reason": "There is no directory."}]
+    }
