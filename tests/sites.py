@@ -55,7 +55,7 @@ class Site:
                 await writer.drain()
             if half_close:
                 if self.tls:
-                    pytest.skip("asyncio's streams can't half-close TLS; test_tls.py does")
+                    pytest.skip("asyncio's streams can't half-close TLS; test_tls_wire.py does")
                 writer.write_eof()
             received = b""
             with suppress(ConnectionResetError):

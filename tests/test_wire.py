@@ -11,7 +11,7 @@ from pathlib import Path
 import brotli
 import pytest
 import pytest_asyncio
-from support import Running, build, certificate_pem, certify, key, private_pem, public_pem, serving, trusting
+from support import Running, build, certificate_pem, certify, key, private_pem, public_pem, raw, serving, trusting
 
 from jwks_server.keys.keyset import read_file
 from jwks_server.keys.policy import Policy
