@@ -21,11 +21,11 @@ from jwks_server.options.variables import CODE, Unknown
 from jwks_server.published.catalog import Catalog
 from jwks_server.published.pages import Endpoint
 from jwks_server.serving import access, admin, public
+from jwks_server.serving.certificate import Certificate
 from jwks_server.serving.descriptors import room_for_connections
 from jwks_server.serving.response_cache import ResponseCache
 from jwks_server.serving.site import opened, prepared
 from jwks_server.serving.status import Reported
-from jwks_server.serving.tls import Certificate
 from jwks_server.source.directory import Directory
 from jwks_server.source.passphrase import passphrase
 from jwks_server.source.reload import Reloader

@@ -3,17 +3,20 @@
 import asyncio
 import re
 import socket
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from aiohttp import web
-from support import HANG_SECONDS
+from support import HANG_SECONDS, trusting
 
 from jwks_server.address import Address
 from jwks_server.options.settings import Limits, Listening
 from jwks_server.published.catalog import Catalog
+from jwks_server.serving.certificate import Certificate
 from jwks_server.serving.connections import Connections
 from jwks_server.serving.public import application
 from jwks_server.serving.response_cache import ResponseCache
@@ -31,10 +34,11 @@ class Site:
     port: int
     connections: Connections
     traffic: Traffic
+    tls: ssl.SSLContext | None = None
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Open a connection."""
-        return await asyncio.open_connection("127.0.0.1", self.port, limit=2**26)
+        return await asyncio.open_connection("127.0.0.1", self.port, limit=2**26, ssl=self.tls)
 
     async def emptied(self) -> None:
         """Wait until no connection is left."""
@@ -50,6 +54,8 @@ class Site:
                 writer.write(data)
                 await writer.drain()
             if half_close:
+                if self.tls:
+                    pytest.skip("asyncio's streams can't half-close TLS; test_tls_wire.py does")
                 writer.write_eof()
             received = b""
             with suppress(ConnectionResetError):
@@ -61,9 +67,14 @@ class Site:
 
 @asynccontextmanager
 async def site(
-    catalog: Catalog, *, cached: bool = True, app: web.Application | None = None, **limits: Any
+    catalog: Catalog,
+    *,
+    cached: bool = True,
+    app: web.Application | None = None,
+    certificate: Certificate | None = None,
+    **limits: Any,
 ) -> AsyncIterator[Site]:
-    """Serve the catalog, or an application in its place, until the block ends."""
+    """Serve the catalog, or an application in its place, until the block ends; over TLS if there is a certificate."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     traffic = Traffic()
@@ -73,8 +84,8 @@ async def site(
         app or application(catalog, PATH), Limits(**{"max_connections": 1000, **limits}), traffic, cache=cache
     ) as connections:
         deadlines = asyncio.create_task(connections.keep_deadlines())
-        async with opened(connections, how.public, how, name="public"):
-            yield Site(port, connections, traffic)
+        async with opened(connections, how.public, how, name="public", certificate=certificate):
+            yield Site(port, connections, traffic, trusting() if certificate else None)
         deadlines.cancel()
 
 

@@ -5,10 +5,11 @@ import base64
 import functools
 import json
 import os
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -152,6 +153,7 @@ class Running:
         self.stderr = b""
         self.port = 0
         self.admin = 0
+        self.tls: ssl.SSLContext | None = None
         self._lines: asyncio.Queue[bytes] = asyncio.Queue()
         self._reading = asyncio.create_task(self._read())
 
@@ -230,14 +232,28 @@ async def serving(
         await running.end()
 
 
-async def raw(port: int, request: bytes) -> bytes:
-    """Send bytes, and read all that comes back until the server closes."""
+def trusting() -> ssl.SSLContext:
+    """Trust any certificate: a test looks at it itself."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def raw(port: int, *writes: bytes, tls: ssl.SSLContext | None = None) -> bytes:
+    """Send bytes, each write in a packet of its own, and read all that comes back until the server closes."""
     async with asyncio.timeout(HANG_SECONDS):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(request)
-        reply = await reader.read()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
+        reply = b""
+        with suppress(ConnectionError):
+            for data in writes:
+                writer.write(data)
+                await asyncio.sleep(0)
+            while data := await reader.read(1 << 16):
+                reply += data
         writer.close()
-        await writer.wait_closed()
+        with suppress(OSError):
+            await writer.wait_closed()
     return reply
 
 

@@ -1,7 +1,9 @@
 """The HTTP table, byte by byte over a raw socket, from a server in a process of its own."""
 
+import asyncio
 import gzip
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import brotli
 import pytest
 import pytest_asyncio
-from support import Running, build, key, public_pem, raw, serving
+from support import Running, build, certificate_pem, certify, key, private_pem, public_pem, raw, serving, trusting
 
 from jwks_server.keys.keyset import read_file
 from jwks_server.keys.policy import Policy
@@ -19,13 +21,29 @@ PEM = {"a.pem": public_pem(key("RSA")), "b.pem": public_pem(key("P-256"))}
 BODY = build([read_file(name, pem, None) for name, pem in PEM.items()], Policy()).body
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
-    """Serve two keys to the whole file."""
-    directory = tmp_path_factory.mktemp("keys")
+WAYS = [
+    pytest.param((loop, cache, tls), id="-".join((loop, "cache" if cache else "no-cache", "tls" if tls else "plain")))
+    for loop in ("uvloop", "asyncio")
+    for cache in (True, False)
+    for tls in (True, False)
+]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=WAYS)
+async def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    """Serve two keys to the whole file: on either event loop, with and without the response cache, and TLS."""
+    loop, cache, tls = request.param
+    directory, pair = tmp_path_factory.mktemp("keys"), tmp_path_factory.mktemp("tls")
     for name, pem in PEM.items():
         (directory / name).write_bytes(pem)
-    async with serving(directory) as running:
+    private = key("P-256", 9)
+    (pair / "tls.pem").write_bytes(certificate_pem(certify(private, name="localhost")))
+    (pair / "tls.key").write_bytes(private_pem(private))
+    flags = ["--loop", loop, *(() if cache else ("--no-response-cache",))]
+    if tls:
+        flags += ["--tls-cert", str(pair / "tls.pem"), "--tls-key", str(pair / "tls.key")]
+    async with serving(directory, *flags) as running:
+        running.tls = trusting() if tls else None
         yield running
 
 
@@ -61,10 +79,15 @@ def parse(data: bytes) -> Reply:
     return Reply(int(status), [(name, value) for name, value in fields], body)
 
 
+async def send(server: Running, *writes: bytes) -> bytes:
+    """Send bytes as they stand, and read to the end."""
+    return await raw(server.port, *writes, tls=server.tls)
+
+
 async def ask(server: Running, method: bytes = b"GET", target: bytes = TARGET, *fields: bytes) -> Reply:
     """Send one request as it stands."""
     lines = (method + b" " + target + b" HTTP/1.1", b"Host: localhost", *fields, b"Connection: close", b"", b"")
-    return parse(await raw(server.port, b"\r\n".join(lines)))
+    return parse(await send(server, b"\r\n".join(lines)))
 
 
 async def test_get(server: Running) -> None:
@@ -184,19 +207,70 @@ async def test_errors(server: Running, method: bytes, target: bytes, status: int
 )
 async def test_garbage(server: Running, garbage: bytes) -> None:
     """Data that is not HTTP gets a 400 without a banner; the log has no traceback."""
-    reply = await raw(server.port, garbage)
-    assert reply.startswith((b"HTTP/1.0 400 ", b"HTTP/1.1 400 "))
+    reply = await send(server, garbage)
+    assert reply.startswith(b"HTTP/1.1 400 ")
     assert b"Server:" not in reply
     assert json.loads(reply.partition(b"\r\n\r\n")[2])["code"] == "bad-request"
     assert b"Traceback" not in server.stderr
 
 
-@pytest.mark.parametrize("method", [b"FOO", b"get", b"M-SEARCH-X"])
+@pytest.mark.parametrize("method", [b"FOO", b"get", b"M-SEARCH-X", b"PLAY", b"SOURCE", b"PRI"])
 async def test_methods_that_the_parser_does_not_know(server: Running, method: bytes) -> None:
-    """An unknown method gets a 405 like any other."""
-    reply = await raw(server.port, method + b" " + TARGET + b" HTTP/1.1\r\nHost: a\r\n\r\n")
-    assert b" 405 " in reply.partition(b"\r\n")[0]
-    assert b"\r\nAllow: GET, HEAD, OPTIONS\r\n" in reply
+    """A method that is unknown, or known in another protocol only, is 405 like any other, in HTTP/1.1."""
+    reply = parse(await send(server, method + b" " + TARGET + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"))
+    assert reply.status == 405
+    assert reply["Allow"] == "GET, HEAD, OPTIONS"
+    assert json.loads(reply.body)["code"] == "method-not-allowed"
+
+
+async def test_two_fields_that_no_handler_reads(server: Running) -> None:
+    """A field that the cache ignores may come twice, whether the cache or aiohttp answers."""
+    for _ in range(2):
+        assert (await ask(server, b"GET", TARGET, b"User-Agent: a", b"User-Agent: b")).status == 200
+
+
+@pytest.mark.parametrize(
+    "request_line", [b"GET / HTTP/2.0", b"GET foo HTTP/1.1", b"GET / HTTP/1.1\r\nX : y", b"GET / HTTP/1.1\r\nX: a\nb"]
+)
+async def test_refused_head_requests(server: Running, request_line: bytes) -> None:
+    """A refusal to HEAD has no body, and the Content-Length that the one to GET has."""
+    get = parse(await send(server, request_line + b"\r\nHost: a\r\n\r\n"))
+    head = parse(await send(server, request_line.replace(b"GET", b"HEAD") + b"\r\nHost: a\r\n\r\n"))
+    assert head.status == get.status >= 400
+    assert head.body == b""
+    assert head["Content-Length"] == get["Content-Length"] == str(len(get.body))
+
+
+async def test_http_0_9(server: Running) -> None:
+    """A request line of HTTP/0.9 is refused at once, without an empty line after it."""
+    assert parse(await send(server, b"GET " + TARGET + b"\r\n")).status == 400
+
+
+CASES = {
+    "get": b"GET %b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % TARGET,
+    "pipelined": b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n\r\nHEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    % TARGET,
+    "version and bare LF": b"GET / HTTP/2.0\r\nX: a\nb\r\n\r\n",
+    "bare LF": b"GET / HTTP/1.1\r\nX: a\nb\r\n\r\n",
+    "bare CR in the line": b"GET /\ra HTTP/1.1\r\nHost: a\r\n\r\n",
+    "0.9": b"GET /\r\nHost: a\r\n\r\n",
+    "body": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+    "head": b"HEAD / HTTP/1.1\r\nX : y\r\n\r\n",
+    "unknown method": b"PLAY / HTTP/1.1\r\nHost: a\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_cut_at_every_boundary(server: Running, case: str) -> None:
+    """However a stream is cut in two, it gets the same answers to the byte."""
+    stream = CASES[case]
+    whole = _dateless(await send(server, stream))
+    replies = await asyncio.gather(*[send(server, stream[:at], stream[at:]) for at in range(1, len(stream))])
+    assert {_dateless(reply) for reply in replies} == {whole}
+
+
+def _dateless(reply: bytes) -> bytes:
+    return re.sub(rb"\r\nDate: [^\r]+", b"", reply)
 
 
 @pytest.mark.parametrize("target", [TARGET, b"/other"])
@@ -212,13 +286,13 @@ async def test_keep_alive_and_pipelining(server: Running) -> None:
     """Several requests in one write are answered in their order on one connection."""
     request = b"%b " + TARGET + b" HTTP/1.1\r\nHost: a\r\n%b\r\n"
     sent = request % (b"GET", b"") + request % (b"HEAD", b"") + request % (b"POST", b"Connection: close\r\n")
-    replies = (await raw(server.port, sent)).split(b"HTTP/1.1 ")
+    replies = (await send(server, sent)).split(b"HTTP/1.1 ")
     assert [reply[:3] for reply in replies] == [b"", b"200", b"200", b"405"]
 
 
 async def test_http_1_0(server: Running) -> None:
     """An HTTP/1.0 client gets its answer and the end of the connection."""
-    reply = await raw(server.port, b"GET " + TARGET + b" HTTP/1.0\r\n\r\n")
+    reply = await send(server, b"GET " + TARGET + b" HTTP/1.0\r\n\r\n")
     assert reply.startswith(b"HTTP/1.0 200 ")
     assert reply.endswith(BODY)
 

@@ -38,8 +38,8 @@ class Limits:
     """Limits for clients. Times are in seconds, sizes in bytes.
 
     Attributes:
-        max_connections: How many connections may be open at once; 0 for as many as file descriptors allow, which
-            ``serve`` finds out.
+        max_connections: How many connections may be open at once; 0 for as many as memory and file descriptors
+            allow, which ``serve`` finds out.
         head_timeout: From the first byte of a request's head, or from the start of the connection, to the end of the
             head.
         idle_timeout: Between two requests. It is longer than proxies usually keep connections idle (60 s), so that
@@ -68,7 +68,7 @@ class Limits:
     @property
     def shortest(self) -> float:
         """The shortest of the times."""
-        return min(self.head_timeout, self.idle_timeout, self.body_timeout, self.write_timeout)
+        return min(self.head_timeout, self.idle_timeout, self.body_timeout, self.write_timeout, self.handshake_timeout)
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,7 +176,7 @@ SERVER_OPTIONS = (
         Group.LIMITS,
         "How many public connections may be open at once.",
         click.IntRange(1),
-        default_text="the limit on file descriptors less 96, at most 50000",
+        default_text="as many as memory and file descriptors allow, at most 50000",
         metavar="NUMBER",
     ),
     _seconds("--head-timeout", Group.LIMITS, 10.0, "How long a client may take to send a request's head.", _TIMEOUT),

@@ -5,12 +5,11 @@ import typing
 from collections.abc import Callable, Iterable
 
 from aiohttp import web
-from aiohttp.http_exceptions import BadHttpMethod
 
-from jwks_server.errors import BadRequest, MethodNotAllowed, Problem
 from jwks_server.options.settings import Limits
 from jwks_server.published.catalog import Edition
-from jwks_server.serving.response import ALLOW, Response, fault, problem
+from jwks_server.serving.response import Response, fault, problem
+from jwks_server.serving.wire import Wire
 
 # Deadlines are kept for all connections at once; aiohttp sees only some of a connection's requests.
 _NO_DEADLINE_SECONDS = 10 * 365 * 86400
@@ -39,12 +38,8 @@ class BridgeOwner(typing.Protocol):
     def must_close(self) -> bool:
         """Tell whether the answer in progress is the connection's last."""
 
-    @property
-    def is_head_request(self) -> bool:
-        """Whether the answer in progress must have no body."""
-
-    def refused(self, problem: Problem) -> None:
-        """Take note that the parser refused the request."""
+    def refused(self) -> None:
+        """Answer a request that the parser refused."""
 
     def answered(self, answer: Answer) -> None:
         """Take note that an answer has been written."""
@@ -58,9 +53,10 @@ class RecordingTransport:
         close: Called where aiohttp would close the transport.
     """
 
-    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+    def __init__(self, transport: Wire, close: Callable[[], None]) -> None:
         self._transport = transport
         self._written: list[bytes] | None = None
+        self._muted = False
         self.close = close
 
     def begin(self) -> None:
@@ -72,8 +68,14 @@ class RecordingTransport:
         written, self._written = self._written, None
         return b"".join(written or ())
 
+    def mute(self) -> None:
+        """Send nothing from now on."""
+        self._muted = True
+
     def write(self, data: bytes) -> None:
         """Write."""
+        if self._muted:
+            return
         if self._written is not None:
             self._written.append(bytes(data))
         self._transport.write(data)
@@ -130,24 +132,15 @@ class Bridge(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what the parser refuses, and close; the application answers everything else.
+        """Answer a fault; the connection itself answers what the parser refuses.
 
-        The parser knows a list of methods. Any other method in a well-formed request gets the same 405 as
-        a known one that is not allowed.
+        aiohttp's answer to the parser would say HTTP/1.0, and would not know the request's method.
         """
         del message
         if request.writer.output_size > 0:
             raise ConnectionError("a part of the reply has been sent already")
-        error: Problem
-        if status != _BAD_REQUEST:
-            error = fault(exc)
-        elif isinstance(exc, BadHttpMethod):
-            error = MethodNotAllowed(f"Only {ALLOW} are answered here.", ALLOW)
-        else:
-            error = BadRequest("The data is not an HTTP request.", "parser")
-            self._owner.refused(error)
-        response = problem(error)
-        if self._owner.is_head_request:
-            response.body = None
+        if status == _BAD_REQUEST:
+            self._owner.refused()
+        response = problem(fault(exc)) if status != _BAD_REQUEST else Response(status=status)
         response.force_close()
         return response

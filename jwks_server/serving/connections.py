@@ -12,6 +12,7 @@ from jwks_server.errors import BadRequest, Problem
 from jwks_server.logs import Seldom
 from jwks_server.options.settings import Limits
 from jwks_server.serving.bridge import Answer
+from jwks_server.serving.freed_memory import FreedMemory
 from jwks_server.serving.response_cache import CachedResponse, ResponseCache
 from jwks_server.stats import ServedBy, Traffic
 
@@ -27,7 +28,7 @@ LogAccess = Callable[[str, bytes, int, int, ServedBy], None]
 
 
 class Connection(Protocol):
-    """What a member of the list must have; a connection in its TLS handshake is a member too."""
+    """What a member of the list must have."""
 
     since: float
     unanswered: bool
@@ -82,6 +83,7 @@ class Connections:
         self._answered: dict[Connection, None] = {}
         self._empty = asyncio.Event()
         self._seldom = Seldom(_log)
+        self._freed_memory = FreedMemory()
 
     @property
     def open(self) -> tuple[Connection, ...]:
@@ -102,14 +104,6 @@ class Connections:
         self.traffic.accepted += 1
         self._unanswered[connection] = None
 
-    def replace(self, handshake: Connection, connection: Connection) -> None:
-        """Put a connection in the place of its handshake, unless that was closed meanwhile."""
-        connection.since = self.time
-        if self._unanswered.pop(handshake, handshake) is None:
-            self._unanswered[connection] = None
-        else:
-            connection.admitted = False
-
     def note_response(self, connection: Connection) -> None:
         """Take note of a connection's first response."""
         connection.unanswered = False
@@ -120,6 +114,7 @@ class Connections:
         """Take note of a connection's end."""
         self._unanswered.pop(connection, None)
         self._answered.pop(connection, None)
+        self._freed_memory.closed += 1
         if self.finishing and not len(self):
             self._empty.set()
 
@@ -159,13 +154,23 @@ class Connections:
         loop = asyncio.get_running_loop()
         tick = min(_TICK_SECONDS, self.limits.shortest / _TICKS_A_DEADLINE)
         while True:
-            await asyncio.sleep(_FINISHING_TICK_SECONDS if self.finishing else tick)
+            pause = _FINISHING_TICK_SECONDS if self.finishing else tick
+            begun = loop.time()
+            await asyncio.sleep(pause)
             self.time = loop.time()
+            self._forgive(self.time - begun - pause, tick)
             for connection in self.open:
                 try:
                     connection.expire()
                 except OSError:  # a failure of one client's socket must not stop the others' deadlines
                     connection.close()
+            self._freed_memory.give_back(self.time)
+
+    def _forgive(self, late: float, tick: float) -> None:
+        """Move the deadlines after a pause of this process: what arrived in it has not been read yet."""
+        if late > tick:
+            for connection in self.open:
+                connection.since += late
 
     def drain(self) -> None:
         """Make each answer its connection's last."""

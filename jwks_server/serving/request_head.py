@@ -3,8 +3,9 @@
 import functools
 import re
 from ipaddress import IPv6Address
+from typing import NoReturn
 
-from jwks_server.errors import BadRequest, HeadTooLarge, Problem, VersionUnsupported
+from jwks_server.errors import BadRequest, HeadTooLarge, VersionUnsupported
 
 END = b"\r\n\r\n"
 
@@ -14,7 +15,6 @@ _LINE = _TOKEN + rb" [\x21\x22\x24-\x7e]+ HTTP/1\.[01]\r\n"
 _FIELD = _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*\r\n"
 _WELL_FORMED = re.compile(_LINE + b"(?:" + _FIELD + b")*\r\n")
 _REQUEST_LINE = re.compile(_LINE)
-_FIELDS = re.compile(b"(?:" + _FIELD + b")*\r\n")
 _OTHER_VERSION = re.compile(_TOKEN + rb" [\x21\x22\x24-\x7e]+ HTTP/[0-9](?:\.[0-9])?\r\n")
 _NOTED = re.compile(rb"\r\n(Host|Content-Length|Transfer-Encoding|Upgrade):[ \t]*([^\r]*)", re.IGNORECASE)
 _AUTHORITY = re.compile(
@@ -22,56 +22,8 @@ _AUTHORITY = re.compile(
 )
 _MAX_PORT = 65535
 _MAX_LENGTH_DIGITS = 19
-_HOPELESS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")
-
-
-class RequestHeads:
-    """A connection's bytes, which are cut into heads.
-
-    Args:
-        max_head: The most bytes that a head may have.
-    """
-
-    def __init__(self, max_head: int) -> None:
-        self._max_head = max_head
-        self._data = b""
-        self._at = 0
-
-    def __len__(self) -> int:
-        """Return the number of bytes that are not cut off yet."""
-        return len(self._data) - self._at
-
-    @property
-    def beginning(self) -> bytes:
-        """The first bytes that are not cut off yet."""
-        return self._data[self._at : self._at + 16]
-
-    def feed(self, data: bytes) -> None:
-        """Add data that has arrived."""
-        self._data, self._at = self._data[self._at :] + data, 0
-
-    def cut(self) -> bytes | None:
-        """Cut off the next whole head; None if its end has not arrived yet.
-
-        Raises:
-            Problem: It is too large, or the data can't become a head.
-        """
-        while self._data.startswith(b"\r\n", self._at):  # some clients send one too many (RFC 9112 section 2.2)
-            self._at += 2
-        end = self._data.find(END, self._at)
-        if (end - self._at if end >= 0 else len(self)) > self._max_head - len(END):
-            raise HeadTooLarge(f"A request's head may have at most {self._max_head} bytes.")
-        if end < 0:
-            if _HOPELESS.search(self._data, self._at):
-                raise BadRequest("The data is not an HTTP request, whose lines end in CRLF.", "request-line")
-            return None
-        begin, self._at = self._at, end + len(END)
-        return self._data[begin : self._at]
-
-
-def is_blank(data: bytes) -> bool:
-    """Tell whether the data is only line ends, which do not begin a request."""
-    return not data.strip(b"\r\n")
+# Line ends are counted apart.
+_PLAIN = bytes((*b"\t\n\r", *range(0x20, 0x7F), *range(0x80, 0x100)))
 
 
 def is_head_request(request: bytes) -> bool:
@@ -96,14 +48,13 @@ def ends_connection(head: bytes, max_fields: int) -> bool:
     Raises:
         Problem: HTTP/1.1 does not allow the head.
     """
-    if head.count(b"\r\n") - 2 > max_fields:
-        raise HeadTooLarge(f"A request may have at most {max_fields} header fields; send fewer.")
     if not _WELL_FORMED.fullmatch(head):
-        raise _malformed(head)
-    method, target, _ = head.split(b" ", 2)
-    if not target.startswith(b"/") and target != b"*" and b"://" not in target and method != b"CONNECT":
-        raise BadRequest("The target of a request begins with a slash (RFC 9112 section 3.2).", "request-line")
-    old = head[head.index(b"\r\n") - 1] == ord("0")
+        _refuse(head, max_fields)
+    method, target, rest = head.split(b" ", 2)
+    _check_target(method, target)
+    if head.count(b"\r\n") - 2 > max_fields:
+        raise _too_many(max_fields)
+    old = rest.startswith(b"HTTP/1.0")
     hosts, lengths, codings, last = [], [], [], method == b"CONNECT"
     for name, value in _NOTED.findall(head):
         match name.lower():
@@ -120,14 +71,54 @@ def ends_connection(head: bytes, max_fields: int) -> bool:
     return last or bool(codings) or (bool(lengths) and int(lengths[0]) > 0)
 
 
-def _malformed(head: bytes) -> Problem:
-    if found := _REQUEST_LINE.match(head):
-        if _FIELDS.fullmatch(head, found.end()):
-            raise AssertionError("a head of a good line and good fields is well formed")
-        return BadRequest("A header field is not NAME: VALUE on one line without control characters.", "field")
-    if _OTHER_VERSION.match(head):
-        return VersionUnsupported("The server speaks HTTP/1.1 and HTTP/1.0; use one of them.")
-    return BadRequest("The request line is not METHOD TARGET HTTP/1.1 (RFC 9112 section 3).", "request-line")
+def check_plain(part: bytes | bytearray, name: str) -> None:
+    """Refuse what can't be a part of a head, whatever follows: other control characters, a CR or LF alone.
+
+    Args:
+        part: The part; it may end with the first half of a line end.
+        name: The part's name, for the statistics.
+
+    Raises:
+        BadRequest: It can't be a part of a head.
+    """
+    feeds, returns = part.count(b"\n"), part.count(b"\r")
+    pairs = part.count(b"\r\n") if feeds else 0
+    if feeds != pairs or returns != pairs + part.endswith(b"\r") or part.translate(None, _PLAIN):
+        raise BadRequest("The data is not an HTTP request: its lines are plain characters and end in CRLF.", name)
+
+
+def check_line(line: bytes) -> None:
+    """Check a request line with its line end.
+
+    Raises:
+        Problem: HTTP/1.1 does not allow it.
+    """
+    if not _REQUEST_LINE.fullmatch(line):
+        if _OTHER_VERSION.fullmatch(line):
+            raise VersionUnsupported("The server speaks HTTP/1.1 and HTTP/1.0; use one of them.")
+        raise BadRequest("The request line is not METHOD TARGET HTTP/1.1 (RFC 9112 section 3).", "request-line")
+    method, target, _ = line.split(b" ", 2)
+    _check_target(method, target)
+
+
+def _check_target(method: bytes, target: bytes) -> None:
+    if not target.startswith(b"/") and target != b"*" and b"://" not in target and method != b"CONNECT":
+        raise BadRequest("The target of a request begins with a slash (RFC 9112 section 3.2).", "request-line")
+
+
+def _refuse(head: bytes, max_fields: int) -> NoReturn:
+    """Refuse a head that is not well formed, for the first byte with which it can't be."""
+    fields = head.index(b"\r\n") + 2
+    check_plain(head[:fields], "request-line")
+    check_line(head[:fields])
+    check_plain(head[fields:], "field")
+    if head.count(b"\r\n") - 2 > max_fields:
+        raise _too_many(max_fields)
+    raise BadRequest("A header field is not NAME: VALUE on one line without control characters.", "field")
+
+
+def _too_many(max_fields: int) -> HeadTooLarge:
+    return HeadTooLarge(f"A request may have at most {max_fields} header fields; send fewer.")
 
 
 def _check_host(values: list[bytes], *, needed: bool) -> None:

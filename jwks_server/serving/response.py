@@ -14,6 +14,7 @@ from jwks_server.published.catalog import Edition
 from jwks_server.published.representation import CORS, NO_SNIFFING
 
 ALLOW = "GET, HEAD, OPTIONS"
+METHODS = frozenset(ALLOW.split(", "))
 _RETRY_AFTER_SECONDS = "1"
 
 _log = structlog.get_logger(__name__)

@@ -138,7 +138,12 @@ def normalized(request: bytes) -> bytes:
     # Besides printable bytes there are only whole line ends, and no line is continued on the next one.
     if len(request.translate(None, _PRINTABLE)) != 2 * lines or b"\n " in request:
         return request
-    return _IGNORED.sub(b"", request)
+    return relevant(request)
+
+
+def relevant(head: bytes) -> bytes:
+    """Leave out the fields that no handler reads; the head is a well-formed one, of any size."""
+    return _IGNORED.sub(b"", head)
 
 
 def now() -> int:

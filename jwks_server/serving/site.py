@@ -1,18 +1,21 @@
 """An aiohttp application at its addresses."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
 from jwks_server.address import AnyAddress
 from jwks_server.options.settings import Limits, Listening
-from jwks_server.serving.connection import http_connections
+from jwks_server.serving.certificate import Certificate
+from jwks_server.serving.connection import HttpConnection, http_connections
 from jwks_server.serving.connections import Connections, LogAccess
+from jwks_server.serving.exchange import State
+from jwks_server.serving.handshakes import Handshakes
 from jwks_server.serving.listeners import Listener
 from jwks_server.serving.response_cache import ResponseCache
-from jwks_server.serving.tls import Certificate, handshakes
+from jwks_server.serving.tls_wire import TlsWire
 from jwks_server.stats import Traffic
 
 
@@ -65,7 +68,7 @@ async def opened(
     Raises:
         ListenError: An address can't be listened on.
     """
-    factory = handshakes(connections, certificate) if certificate else http_connections(connections)
+    factory = tls_connections(connections, certificate) if certificate else http_connections(connections)
     listeners = [Listener(factory, address) for address in addresses]
     flag = "--admin-bind" if name == "admin" else "--bind"
     try:
@@ -75,3 +78,16 @@ async def opened(
     finally:
         await asyncio.gather(*(one.close() for one in listeners))
         await connections.finish(how.shutdown_timeout)
+
+
+def tls_connections(connections: Connections, certificate: Certificate) -> Callable[[], TlsWire]:
+    """Return the protocol factory for a listener with TLS."""
+    handshakes = Handshakes(connections)
+
+    def begin() -> TlsWire:
+        connection = HttpConnection(connections)
+        connection.state = State.HANDSHAKING
+        connections.admit(connection)
+        return TlsWire(connection, certificate, handshakes)
+
+    return begin

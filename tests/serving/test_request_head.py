@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jwks_server.errors import BadRequest, HeadTooLarge, Problem, VersionUnsupported
-from jwks_server.serving.request_head import RequestHeads, ends_connection
+from jwks_server.serving.head_buffer import HeadBuffer
+from jwks_server.serving.request_head import ends_connection
 
 
 def head(*lines: bytes) -> bytes:
@@ -102,7 +103,7 @@ def test_any_head(line: bytes, fields: list[bytes]) -> None:
         assert ends or b"transfer-encoding" not in names
 
 
-def cut_all(heads: RequestHeads) -> list[bytes]:
+def cut_all(heads: HeadBuffer) -> list[bytes]:
     """Cut off every whole head."""
     return list(iter(heads.cut, None))
 
@@ -112,7 +113,7 @@ def test_cut_anywhere(requests: list[bytes], data: st.DataObject) -> None:
     """However a stream comes in pieces, the same heads are cut off it."""
     stream = b"".join(requests)
     cuts = sorted(data.draw(st.sets(st.integers(0, len(stream)), max_size=5)))
-    heads, found = RequestHeads(1000), []
+    heads, found = HeadBuffer(1000), []
     for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
         heads.feed(stream[start:end])
         found += cut_all(heads)
@@ -123,7 +124,7 @@ def test_cut_anywhere(requests: list[bytes], data: st.DataObject) -> None:
 @given(st.binary(max_size=30))
 def test_hopeless_or_not(begun: bytes) -> None:
     """What is refused before its end can't become a head, whatever follows."""
-    heads = RequestHeads(1000)
+    heads = HeadBuffer(1000)
     heads.feed(begun)
     try:
         cut_all(heads)
@@ -135,11 +136,11 @@ def test_hopeless_or_not(begun: bytes) -> None:
 def test_size_of_a_head() -> None:
     """As many bytes as allowed, and one more, whole or not."""
     one = head(LINE, HOST)
-    exact = RequestHeads(len(one))
+    exact = HeadBuffer(len(one))
     exact.feed(one)
     assert exact.cut() == one
     for data in (one, one[:-3]):
-        small = RequestHeads(len(one) - 1)
+        small = HeadBuffer(len(one) - 1)
         small.feed(data)
         with pytest.raises(HeadTooLarge):
             small.cut()

@@ -5,13 +5,14 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import aiohttp
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from sites import GET, read_reply, statuses
 from support import (
     HANG_SECONDS,
@@ -22,6 +23,7 @@ from support import (
     key,
     private_pem,
     public_pem,
+    raw,
     serving,
 )
 
@@ -267,3 +269,138 @@ async def test_files_that_are_none(tmp_path: Path) -> None:
         new = install(files, 3)
         await server.log("tls-reloaded")
         assert x509.load_der_x509_certificate(await shown(server)) == new
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+async def test_unencrypted_requests(tmp_path: Path, loop: str) -> None:
+    """A request without TLS gets one unencrypted 400 that says what to do; one to HEAD has no body."""
+    async with secured(tmp_path, "--loop", loop) as (server, _):
+        reply = await raw(server.port, GET)
+        assert statuses(reply) == [400]
+        assert b"https://" in reply.partition(b"\r\n\r\n")[2]
+        assert statuses(await raw(server.port, b"H", b"EAD / HTTP/1.1\r\n\r\n")) == [400]
+        assert (await raw(server.port, GET.replace(b"GET", b"HEAD"))).endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(("protocols", "spoken"), [(["h2"], False), (["h2", "http/1.1"], True), (["http/1.0"], True)])
+async def test_application_protocols(tmp_path: Path, protocols: list[str], spoken: bool) -> None:
+    """A client that speaks no protocol of ours is told so by TLS."""
+    client = context()
+    client.set_alpn_protocols(protocols)
+    async with secured(tmp_path) as (server, _), asyncio.timeout(HANG_SECONDS):
+        if spoken:
+            _, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=client)
+            assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == protocols[-1]
+            writer.close()
+        else:
+            with pytest.raises(ssl.SSLError, match=r"(?i)no.application.protocol"):
+                await asyncio.open_connection("127.0.0.1", server.port, ssl=client)
+
+
+@pytest.mark.parametrize(
+    ("suite", "spoken"),
+    [("ECDHE-ECDSA-AES128-SHA", False), ("ECDHE-ECDSA-AES128-SHA256", False), ("ECDHE-ECDSA-AES128-GCM-SHA256", True)],
+)
+async def test_suites_of_tls_1_2(tmp_path: Path, suite: str, spoken: bool) -> None:
+    """No CBC suite is spoken in TLS 1.2."""
+    client = context()
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    client.set_ciphers(suite)
+    async with secured(tmp_path) as (server, _), asyncio.timeout(HANG_SECONDS):
+        if spoken:
+            assert statuses(await raw(server.port, _LAST, tls=client)) == [200]
+        else:
+            with pytest.raises(ssl.SSLError):
+                await asyncio.open_connection("127.0.0.1", server.port, ssl=client)
+
+
+class HalfClosing:
+    """A client whose side of TLS can be closed before the server's."""
+
+    def __init__(self, port: int, session: ssl.SSLSession | None = None, client: ssl.SSLContext | None = None) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=HANG_SECONDS)
+        self.into, self.out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = (client or context()).wrap_bio(self.into, self.out, session=session)
+        while not self.flush(self.tls.do_handshake):
+            self.into.write(self.socket.recv(1 << 16))
+
+    def flush(self, step: Callable[[], object]) -> bool:
+        """Take a step, and send what comes of it; tell whether it was complete."""
+        try:
+            step()
+        except ssl.SSLWantReadError:
+            return False
+        finally:
+            self.socket.sendall(self.out.read())
+        return True
+
+    def read(self) -> bytes:
+        """Read to the end of the server's side."""
+        plain = b""
+        while True:
+            try:
+                data = self.tls.read(1 << 16)
+            except ssl.SSLWantReadError:
+                received = self.socket.recv(1 << 16)
+                assert received
+                self.into.write(received)
+                continue
+            except ssl.SSLZeroReturnError:
+                return plain
+            if not data:
+                return plain
+            plain += data
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_half_closed_clients(tmp_path: Path, loop: str, version: ssl.TLSVersion) -> None:
+    """A client that closes its side of TLS gets every answer to what it sent, and the server's own close."""
+    trusting = context()
+    trusting.maximum_version = trusting.minimum_version = version
+    async with secured(tmp_path, "--loop", loop) as (server, _):
+        for _ in range(2):
+            client = await asyncio.to_thread(HalfClosing, server.port, None, trusting)
+            client.tls.write(GET * 100 + GET[:20])
+            client.flush(client.tls.unwrap)
+            assert statuses(await asyncio.to_thread(client.read)) == [200] * 100
+            client.socket.close()
+
+
+async def test_tickets_survive_a_reload(tmp_path: Path) -> None:
+    """A session that began before a reload is resumed after it; a key of another kind begins anew."""
+    trusting = context()
+    trusting.maximum_version = ssl.TLSVersion.TLSv1_2
+    async with secured(tmp_path) as (server, files):
+        client = await asyncio.to_thread(HalfClosing, server.port, None, trusting)
+        session = client.tls.session
+        client.socket.close()
+        install(files, 4)
+        await server.log("tls-reloaded")
+        client = await asyncio.to_thread(HalfClosing, server.port, session, trusting)
+        assert client.tls.session_reused
+        client.socket.close()
+        private = key("RSA", 4)
+        (files / "tls.pem").write_bytes(certificate_pem(certify(private, name="localhost")))
+        (files / "tls.key").write_bytes(private_pem(private))
+        async with asyncio.timeout(HANG_SECONDS):
+            while isinstance(
+                x509.load_der_x509_certificate(await shown(server)).public_key(), ec.EllipticCurvePublicKey
+            ):
+                await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+async def test_refused_clients_do_not_linger(tmp_path: Path, loop: str) -> None:
+    """A refused or last connection is over when the client closes it: no deadline has to end it."""
+    async with secured(tmp_path, "--loop", loop) as (server, _):
+        for sent in (b"nonsense\r\n\r\n", _LAST, GET[:-2] + b"Content-Length: 3\r\n\r\nabc"):
+            assert len(statuses(await raw(server.port, sent, tls=context()))) == 1
+        url = f"http://127.0.0.1:{server.admin}/metrics"
+        async with aiohttp.ClientSession() as session, asyncio.timeout(4):  # a fifth less than the body's deadline
+            while True:
+                async with session.get(url) as reply:
+                    text = await reply.text()
+                if "jwks_server_connections_open 0.0" in text:
+                    break
+        assert 'connections_timed_out_total{deadline="body"} 1' not in text

@@ -1,0 +1,107 @@
+"""The server's certificate, which is reloaded when its files change."""
+
+import asyncio
+import os
+import ssl
+import time
+from contextlib import suppress
+
+import structlog
+
+from jwks_server.errors import TlsInvalid
+from jwks_server.serving.tls_context import Pair, load, new_context, read
+from jwks_server.threads import in_thread
+
+_POLL_SECONDS = 1.0
+_READ_SECONDS = 30.0
+# The context has the keys of session tickets: an old one could decrypt what was recorded long ago.
+_CONTEXT_SECONDS = 86400.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Certificate:
+    """A certificate chain and its private key.
+
+    Args:
+        chain: The chain's PEM file, leaf first.
+        key: The private key's PEM file, not encrypted.
+
+    Attributes:
+        context: For the next handshakes; open connections keep the certificate that they were shown.
+
+    Raises:
+        TlsInvalid: The files can't be used.
+    """
+
+    def __init__(self, chain: str, key: str) -> None:
+        self._files = chain, key
+        self._seen = self._fingerprint()
+        self._error: TlsInvalid | None = None
+        self._asked = asyncio.Event()
+        self._pair = read(self._files)
+        self.context = new_context(self._pair)
+        self._made = time.monotonic()
+
+    async def follow(self) -> None:
+        """Reload the files when they change; this never returns. A bad pair leaves the last good one in place."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._asked.wait(), _POLL_SECONDS)
+            self._asked.clear()
+            try:
+                # A file system that hangs leaves a thread behind; it must not stop later reloads.
+                await asyncio.wait_for(self._reload_if_changed(), _READ_SECONDS)
+            except TimeoutError:
+                self._fail(TlsInvalid(f"{self._files[0]} or {self._files[1]} can't be read in time; check the disk."))
+            except TlsInvalid as error:
+                self._fail(error)
+            if time.monotonic() - self._made >= _CONTEXT_SECONDS:
+                self._renew(await in_thread(lambda: new_context(self._pair)))
+
+    def reload_soon(self) -> None:
+        """Check the files at the next opportunity."""
+        self._asked.set()
+
+    async def _reload_if_changed(self) -> None:
+        seen = await in_thread(self._fingerprint)
+        if seen == self._seen and not self._error:
+            return
+        pair, context = await in_thread(self._load)
+        self._show(pair, context)
+        self._error, self._seen = None, seen
+        _log.info("tls-reloaded", certificate=self._files[0])
+
+    def _load(self) -> tuple[Pair, ssl.SSLContext]:
+        pair = read(self._files)
+        return pair, new_context(pair)
+
+    def _show(self, pair: Pair, context: ssl.SSLContext) -> None:
+        """Show a chain that a new context has accepted, in the live one: so its session tickets stay valid.
+
+        A context keeps one chain for each kind of key, so a chain of another kind needs the new context.
+        """
+        same_kind = pair.kind is not None and pair.kind == self._pair.kind
+        self._pair = pair
+        if not same_kind:
+            self._renew(context)
+            return
+        try:
+            load(self.context, pair)
+        except TlsInvalid:
+            self._renew(context)
+
+    def _renew(self, context: ssl.SSLContext) -> None:
+        self.context, self._made = context, time.monotonic()
+
+    def _fail(self, error: TlsInvalid) -> None:
+        if error != self._error:
+            _log.error("tls-failed", code=error.code, reason=error.message)
+        self._error = error
+
+    def _fingerprint(self) -> tuple[object, ...]:
+        try:
+            status = [os.stat(path) for path in self._files]  # noqa: PTH116 - the serving side does not import pathlib
+        except OSError:
+            return ()
+        return tuple((one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns) for one in status)
