@@ -4,12 +4,9 @@ from support import ROOT
 
 # Modules without a test file of their own, and why.
 EXCEPTIONS = {
-    "__main__": "test_cli.py and test_service.py run it",
+    "__main__": "test_main.py is about it",
     "commands/judged": "commands/test_verify.py is about it",
-    "commands/layout": "commands/test_render.py is about it",
-    "commands/progress": "commands/test_wait.py is about it",
     "keys/evaluation": "keys/test_evaluate.py is about it",
-    "keys/instants": "keys/test_changes_logged.py is about it",
     "keys/observation": "keys/test_evaluate.py is about it",
     "serving/certificate": "serving/test_tls_wire.py is about it",
     "serving/head_buffer": "serving/test_request_head.py is about it",

@@ -3,11 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
 from support import key, public_pem, serving, thumbprint
 from writers import replace
-
-from jwks_server.keys.instants import utc
 
 FIRST, SECOND, THIRD = (key("P-256", number) for number in range(3))
 
@@ -43,12 +40,3 @@ async def test_each_change_is_one_line(tmp_path: Path) -> None:
         ("file-refused", "z.pem"),
     ):
         assert told.count(line) == 1
-
-
-@pytest.mark.parametrize(
-    ("instant", "text"),
-    [(0.0, "1970-01-01T00:00:00.000Z"), (1_800_000_000.25, "2027-01-15T08:00:00.250Z")],
-)
-def test_times(instant: float, text: str) -> None:
-    """Times are written as RFC 3339 in UTC, to the millisecond."""
-    assert utc(instant) == text

@@ -22,7 +22,12 @@ FALLBACK = {
 # Modules whose own test file has another name, or has too many tests for this.
 OWN = {
     "serving/connection.py": "serving/test_connections.py",
-    "serving/tls.py": "serving/test_tls.py",
+    "serving/certificate.py": "serving/test_tls_wire.py",
+    "serving/head_buffer.py": "serving/test_request_head.py",
+    "serving/open_connection.py": "serving/test_connections.py",
+    "serving/tls_context.py": "serving/test_tls_wire.py",
+    "serving/tls_engine.py": "serving/test_tls_wire.py",
+    "serving/wire.py": "serving/test_connections.py",
     "source/watch.py": "source/test_watch.py",
 }
 
