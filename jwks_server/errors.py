@@ -238,12 +238,14 @@ class FileUnreadable(KeyFileError):
     """The file can't be opened or read."""
 
     code = "file-unreadable"
+    exit_code = 2
 
 
 class FileNotRegular(KeyFileError):
     """The name stands for a directory, a FIFO, a socket or a device."""
 
     code = "file-not-regular"
+    exit_code = 2
 
 
 class FileTooLarge(KeyFileError):

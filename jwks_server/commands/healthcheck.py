@@ -32,7 +32,9 @@ _EPILOG = """Exit code 0: the server is ready. 1: it isn't, or it didn't reply i
 def _default_url() -> str:
     """Find the readiness probe of the server that runs with the same environment."""
     variable = str(ADMIN_BIND.variable)
-    value = os.environ.get(variable) or str(ADMIN_BIND.default)
+    value = os.environ.get(variable, str(ADMIN_BIND.default))
+    if not value.strip():
+        raise ConfigError(f"The environment variable {variable} is empty; give it a value, or unset it.")
     address = None if value == "off" else parse_address(value, variable)
     if not isinstance(address, Address) or not address.port:
         raise ConfigError(f"{variable}={value} is not an address to connect to; give --url.")
