@@ -82,9 +82,7 @@ class _Output(_Stream):
         """End the program as SIGPIPE would, or raise the error."""
         if exc.errno == errno.EPIPE:
             sys.exit(_READER_LEFT)
-        raise OutputUnusable(
-            f"Standard output can't be written: {reason(exc)}; redirect it to another place."
-        ) from exc
+        raise OutputUnusable(f"Standard output can't be written: {reason(exc)}; redirect it to another place.") from exc
 
 
 def colored(stream: TextIO) -> bool:

@@ -21,6 +21,7 @@ from jwks_server.options.variables import CODE, Unknown
 from jwks_server.published.catalog import Catalog
 from jwks_server.published.pages import Endpoint
 from jwks_server.serving import access, admin, public
+from jwks_server.serving.connections import Connections
 from jwks_server.serving.descriptors import room_for_connections
 from jwks_server.serving.response_cache import ResponseCache
 from jwks_server.serving.site import opened, prepared
@@ -36,7 +37,8 @@ from jwks_server.stats import Reloads, Traffic
 from jwks_server.threads import in_thread
 
 _FIRST_LOAD_SECONDS = 5.0
-_SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+# SIGUSR1 and SIGUSR2 mean nothing, and would kill the process.
+_SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 _ADMIN_CONNECTIONS = 32
 _ADMIN_SHUTDOWN_SECONDS = 1.0
 
@@ -58,7 +60,7 @@ def run(settings: Settings) -> None:
         raise ParserMissing("aiohttp's parser in C is switched off or missing; unset AIOHTTP_NO_EXTENSIONS.")
     limits = replace(settings.limits, max_connections=room_for_connections(settings.limits.max_connections))
     settings = replace(settings, limits=limits, passphrase=passphrase(settings.passphrase_file))
-    gc.freeze()  # what the imports have made stays for ever, and need not be looked at in every collection
+    gc.freeze()  # what the imports have made stays, so the collector need not look at it again and again
     with asyncio.Runner(loop_factory=_loop_factory(settings.loop)) as runner:
         runner.run(serve(settings))
     for number in _SIGNALS:
@@ -74,8 +76,8 @@ def log_unknown_variables(variables: Iterable[Unknown]) -> None:
 async def serve(settings: Settings) -> None:
     """Do what ``run`` does, in a running event loop."""
     asyncio.get_running_loop().set_exception_handler(_report_faults)
-    stop, triggers = asyncio.Event(), Triggers()
-    _handle_signals(stop, triggers)
+    ending, triggers = _Ending(), Triggers()
+    _handle_signals(ending, triggers)
     how = settings.listening
     catalog, reloads, traffic = Catalog(), Reloads(), Traffic()
     cache = ResponseCache(catalog, traffic) if settings.response_cache else None
@@ -86,17 +88,20 @@ async def serve(settings: Settings) -> None:
         passphrase=settings.passphrase,
         passphrase_file=settings.passphrase_file,
     )
-    reloader = _reloader(settings, directory, catalog, reloads, certificate)
+    reloaded = asyncio.Event()
+    reloader = _reloader(settings, directory, catalog, reloads, reloaded)
     app = public.application(catalog, settings.path)
     log_access = access.log if how.access_log else None
+    failures: tuple[BaseException, ...] = ()
     try:
         async with (
             asyncio.TaskGroup() as tasks,
             prepared(app, settings.limits, traffic, cache=cache, log_access=log_access) as connections,
             prepared(
-                admin.application(Reported(catalog, reloads, connections)),
+                admin.application(Reported(catalog, reloads, connections), how.admin_hosts),
                 replace(settings.limits, max_connections=_ADMIN_CONNECTIONS),
                 Traffic(),
+                private=True,
             ) as admin_connections,
         ):
             work: dict[str, Callable[[], Coroutine[object, object, None]]] = {
@@ -104,6 +109,7 @@ async def serve(settings: Settings) -> None:
                 "watch": partial(_watch, directory, reloader, triggers),
                 "deadlines": connections.keep_deadlines,
                 "admin-deadlines": admin_connections.keep_deadlines,
+                "reload-report": partial(_report_reloads, reloaded, certificate),
                 "watchdog": systemd.keep_watchdog,
                 **({"certificate": certificate.follow} if certificate else {}),
             }
@@ -115,19 +121,23 @@ async def serve(settings: Settings) -> None:
                 name="admin",
             ):
                 # Before the first load every answer would be a 503; but a directory that hangs must not delay clients.
-                if not await _first_of(stop, reloader.started, within=_FIRST_LOAD_SECONDS):
+                if not await _first_of(ending.asked, reloader.started, within=_FIRST_LOAD_SECONDS):
                     async with opened(connections, how.public, how, name="public", certificate=certificate):
                         systemd.ready()
-                        await stop.wait()
+                        await ending.asked.wait()
                         _log.info("stopping", drain=how.drain, connections=len(connections))
                         systemd.stopping()
                         connections.drain()
-                        await asyncio.sleep(how.drain)
+                        tasks.create_task(_cut(ending, connections), name="cut")
+                        await _drained(ending, how.drain)
                         admin_connections.finishing = True
+                    ending.over.set()
             for task in background:
                 task.cancel()
     except* (TaskDied, ListenError) as failed:
-        raise failed.exceptions[0] from None
+        failures = failed.exceptions
+    if failures:  # raised inside except*, Python 3.11.2 would wrap it in a group again
+        raise failures[0] from None
     _log.info("stopped")
 
 
@@ -136,13 +146,11 @@ def _reloader(
     directory: Directory,
     catalog: Catalog,
     reloads: Reloads,
-    certificate: Certificate | None,
+    reloaded: asyncio.Event,
 ) -> Reloader:
-    async def reloaded(triggers: frozenset[Trigger]) -> None:
+    async def done(triggers: frozenset[Trigger]) -> None:
         if Trigger.SIGHUP in triggers:
-            if certificate:
-                certificate.reload_soon()
-            systemd.ready()
+            reloaded.set()
 
     state = StateFile(settings.state) if settings.state else None
     return Reloader(
@@ -153,8 +161,54 @@ def _reloader(
         timing=settings.timing,
         state=state,
         reloads=reloads,
-        done=reloaded,
+        done=done,
     )
+
+
+async def _report_reloads(reloaded: asyncio.Event, certificate: Certificate | None) -> None:
+    """Tell systemd that a reload has finished, once the certificate was read again too; this never returns.
+
+    The certificate's disk may hang, which must not delay the keys; so this is a task of its own.
+    """
+    while True:
+        await reloaded.wait()
+        reloaded.clear()
+        if certificate:
+            await certificate.reload()
+        systemd.ready()
+
+
+class _Ending:
+    """How the process was asked to end.
+
+    Attributes:
+        asked: Set by the first SIGTERM or SIGINT.
+        at_once: Set by the second.
+        over: Set when nothing is left to cut.
+    """
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.at_once = asyncio.Event()
+        self.over = asyncio.Event()
+
+    def ask(self) -> None:
+        """Take note of a signal."""
+        (self.at_once if self.asked.is_set() else self.asked).set()
+
+
+async def _drained(ending: _Ending, seconds: float) -> None:
+    """Wait for the end of the drain, or for the second signal."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await ending.at_once.wait()
+
+
+async def _cut(ending: _Ending, connections: Connections) -> None:
+    """At the second signal, close what is open; end when nothing is left to cut."""
+    if not await _first_of(ending.over, ending.at_once, within=None):
+        _log.warning("stopping-at-once", connections=len(connections))
+        connections.cut()
 
 
 def _report_faults(loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
@@ -164,24 +218,34 @@ def _report_faults(loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) 
     _seldom.error("callback-failed", message=context["message"], reason=type(exc).__name__, exc_info=exc)
 
 
-def _handle_signals(stop: asyncio.Event, triggers: Triggers) -> None:
+def _handle_signals(ending: _Ending, triggers: Triggers) -> None:
     """Act on signals in the event loop. The handlers outlive it, so that a late signal does not kill the process."""
     loop = asyncio.get_running_loop()
 
     def reload() -> None:
-        if not stop.is_set():
+        if not ending.asked.is_set():
             systemd.reloading()
             triggers.put(Trigger.SIGHUP)
 
     def handle(number: int, _frame: object) -> None:
         with suppress(RuntimeError):  # the loop has been closed
-            loop.call_soon_threadsafe(reload if number == signal.SIGHUP else stop.set)
+            match number:
+                case signal.SIGHUP:
+                    loop.call_soon_threadsafe(reload)
+                case signal.SIGTERM | signal.SIGINT:
+                    loop.call_soon_threadsafe(ending.ask)
+                case _:
+                    loop.call_soon_threadsafe(_log_ignored, number)
 
     for number in _SIGNALS:
         signal.signal(number, handle)
 
 
-async def _first_of(stop: asyncio.Event, ready: asyncio.Event, within: float) -> bool:
+def _log_ignored(number: int) -> None:
+    _log.debug("signal-ignored", signal=signal.Signals(number).name)
+
+
+async def _first_of(stop: asyncio.Event, ready: asyncio.Event, within: float | None) -> bool:
     """Wait until either event is set or the time is over; tell whether to stop."""
     waits = {asyncio.create_task(event.wait()) for event in (stop, ready)}
     await asyncio.wait(waits, timeout=within, return_when=asyncio.FIRST_COMPLETED)

@@ -13,7 +13,16 @@ from jwks_server.options.settings import Settings
 from jwks_server.options.table import JSON, PASSPHRASE_FILE
 from jwks_server.source.passphrase import passphrase
 
-__all__ = ["Argument", "Command", "Folder", "directory_argument", "json_option", "key_options", "passphrase", "passphrase_option"]
+__all__ = [
+    "Argument",
+    "Command",
+    "Folder",
+    "directory_argument",
+    "json_option",
+    "key_options",
+    "passphrase",
+    "passphrase_option",
+]
 
 
 json_option = JSON

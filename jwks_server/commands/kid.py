@@ -11,7 +11,9 @@ from jwks_server.errors import KeyFileError, KidInvalid
 from jwks_server.keys.jwk import PublicKey, filename_kid
 from jwks_server.source.files import key_file
 
-_EPILOG = """Exit code 0: the file gives a key. 1: it does not. 2: it can't be read, or the command is called wrongly."""
+_EPILOG = (
+    """Exit code 0: the file gives a key. 1: it does not. 2: it can't be read, or the command is called wrongly."""
+)
 
 
 @click.command(name="kid", cls=Command, epilog=_EPILOG)

@@ -1,7 +1,5 @@
 """What a shell completes in the place of an argument."""
 
-from typing import ClassVar
-
 import click
 from click.shell_completion import CompletionItem
 
@@ -12,7 +10,7 @@ COMPLETE = "_JWKS_SERVER_COMPLETE"
 class Folder(click.ParamType[str]):
     """A text for which the shell completes the names of folders; it may be another text, such as a URL."""
 
-    name: ClassVar[str] = "folder"
+    name = "folder"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Let the shell list folders."""

@@ -227,7 +227,7 @@ class HttpConnection(asyncio.Protocol):
         """Answer data that is not a request, or not yet a whole one, and end the connection."""
         self._last = True
         self._connections.note_refusal(self.peer, problem)
-        reply = refusal(problem, to_head=request_head.is_head_request(request))
+        reply = refusal(problem, to_head=request_head.is_head_request(request), private=self._connections.private)
         self._transport.write(reply)
         self._connections.traffic.answers[problem.status, "application"] += 1
         self._replied(b"", problem.status, len(reply), "application", closes=True)

@@ -40,6 +40,7 @@ class Certificate:
         self._seen = self._fingerprint()
         self._error: TlsInvalid | None = None
         self._asked = asyncio.Event()
+        self._waiting: list[asyncio.Future[None]] = []
         self.context = self._load()
 
     async def follow(self) -> None:
@@ -48,6 +49,7 @@ class Certificate:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._asked.wait(), _POLL_SECONDS)
             self._asked.clear()
+            waiting, self._waiting = self._waiting, []
             try:
                 # A file system that hangs leaves a thread behind; it must not stop later reloads.
                 await asyncio.wait_for(self._reload_if_changed(), _READ_SECONDS)
@@ -55,10 +57,16 @@ class Certificate:
                 self._fail(TlsInvalid(f"{self._files[0]} or {self._files[1]} can't be read in time; check the disk."))
             except TlsInvalid as error:
                 self._fail(error)
+            for one in waiting:
+                if not one.done():
+                    one.set_result(None)
 
-    def reload_soon(self) -> None:
-        """Check the files at the next opportunity."""
+    async def reload(self) -> None:
+        """Check the files now; return when they have been read, or can't be."""
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.append(done)
         self._asked.set()
+        await done
 
     async def _reload_if_changed(self) -> None:
         seen = await in_thread(self._fingerprint)
@@ -92,8 +100,7 @@ class Certificate:
             # Without a password OpenSSL would ask the terminal for one.
             context.load_cert_chain(*self._files, password=b"")
         except (OSError, ValueError) as exc:
-            # OpenSSL's error numbers are not the system's.
-            why = reason(exc) if isinstance(exc, OSError) and not isinstance(exc, ssl.SSLError) else str(exc)
+            why = reason(exc) if isinstance(exc, OSError) else str(exc)
             raise TlsInvalid(
                 f"{self._files[0]} and {self._files[1]} are not a certificate chain and its key ({why}); replace them."
             ) from exc
