@@ -192,7 +192,6 @@ def test_serving_costs_no_other_command_s_imports() -> None:
     assert not loaded & {
         "joserfc",
         "jwks_server.remote.client",
-        "jwks_server.source.issuers",
         "jwks_server.commands.check",
     }
 

@@ -27,7 +27,7 @@ def test_good(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     rows = [line.split() for line in done.stdout.splitlines()]
     assert rows == [
-        ["FILE", "VERDICT", "KID"],
+        ["FILE", "VERDICT", "KID", "ALG"],
         ["a.pem", "published", thumbprint(key("RSA")), "RS256"],
         ["b.pem", "published", thumbprint(key("P-256")), "ES256"],
     ]
