@@ -14,6 +14,7 @@ from jwks_server.errors import ConfigError, NotReady
 from jwks_server.options.command_line import with_options
 from jwks_server.options.option import Command, Group, Option, Seconds
 from jwks_server.options.table import ADMIN_BIND, URL
+from jwks_server.text import reason
 
 # A server that listens at every address of the machine is reached at the loopback address.
 _LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - connected to, not bound
@@ -78,4 +79,4 @@ def _ask(url: SplitResult, timeout: float) -> str | int:
             connection.request("GET", (url.path or "/") + (f"?{url.query}" if url.query else ""))
             return connection.getresponse().status
     except (OSError, ValueError, http.client.HTTPException) as exc:
-        return str(exc) or type(exc).__name__
+        return (reason(exc) if isinstance(exc, OSError) else str(exc)) or type(exc).__name__

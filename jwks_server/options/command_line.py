@@ -126,7 +126,9 @@ def _listening(given: Mapping[str, Any]) -> Listening:
     if not admin and given["admin_bind"] != "off":
         admin = (parse_address(given["admin_bind"], _source(ADMIN_BIND)),)
     _refuse_repeated((*public, *admin))
-    hosts = tuple(_host(text) for text in given["admin_host"])
+    # What healthcheck and people who know the address ask for is answered without another option.
+    own = (one.host.lower() for one in admin if isinstance(one, Address) and one.host)
+    hosts = (*map(_host, given["admin_host"]), *own)
     listening: Listening = _fill(Listening, {**given, "public": public, "admin": admin, "admin_hosts": hosts})
     return listening
 
