@@ -34,11 +34,8 @@ def test_completes(words: str, expected: set[str]) -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_every_shell_is_told_to_list_folders(shell: str, words: str) -> None:
     """For DIR, SOURCE and --out the answer names no candidate, but the type for which the script lists folders."""
-    if shell == "fish":
-        told = {"COMP_WORDS": f"jwks-server {words}", "COMP_CWORD": "ke"}
-    else:
-        told = {"COMP_WORDS": f"jwks-server {words}", "COMP_CWORD": str(len(words.split()))}
-    done = run(_JWKS_SERVER_COMPLETE=f"{shell}_complete", **told)
+    current = "ke" if shell == "fish" else str(len(words.split()))
+    done = run(_JWKS_SERVER_COMPLETE=f"{shell}_complete", COMP_WORDS=f"jwks-server {words}", COMP_CWORD=current)
     assert done.stdout.replace("\n", ",").split(",")[0] == "dir"
 
 
