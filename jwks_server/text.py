@@ -29,6 +29,7 @@ def reason(exc: OSError) -> str:
     if isinstance(exc, ssl.SSLError):  # its numbers are not the system's
         verified: str = getattr(exc, "verify_message", "")
         # Where OpenSSL gives no reason, the text is "[SSL] PEM lib (_ssl.c:3926)".
-        name = (exc.reason or _PLACE.sub("", str(exc.args[-1] if exc.args else exc))).upper().replace(" ", "_")
+        given: str | None = getattr(exc, "reason", None)
+        name = (given or _PLACE.sub("", str(exc.args[-1] if exc.args else exc))).upper().replace(" ", "_")
         return verified or _OF_OPENSSL.get(name) or name.replace("_", " ").lower()
     return os.strerror(exc.errno) if exc.errno else str(exc)
