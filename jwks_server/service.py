@@ -2,9 +2,7 @@
 
 import asyncio
 import gc
-import signal
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,7 +11,7 @@ import aiohttp.http_parser
 import structlog
 import uvloop
 
-from jwks_server import systemd
+from jwks_server import signals, systemd
 from jwks_server.errors import ListenError, ParserMissing, TaskDied
 from jwks_server.logs import Seldom
 from jwks_server.options.settings import Loop, Settings
@@ -27,6 +25,7 @@ from jwks_server.serving.response_cache import ResponseCache
 from jwks_server.serving.site import opened, prepared
 from jwks_server.serving.status import Reported
 from jwks_server.serving.tls import Certificate
+from jwks_server.signals import Ending
 from jwks_server.source.directory import Directory
 from jwks_server.source.passphrase import passphrase
 from jwks_server.source.reload import Reloader
@@ -37,8 +36,6 @@ from jwks_server.stats import Reloads, Traffic
 from jwks_server.threads import in_thread
 
 _FIRST_LOAD_SECONDS = 5.0
-# SIGUSR1 and SIGUSR2 mean nothing, and would kill the process.
-_SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 _ADMIN_CONNECTIONS = 32
 _ADMIN_SHUTDOWN_SECONDS = 1.0
 
@@ -63,8 +60,7 @@ def run(settings: Settings) -> None:
     gc.freeze()  # what the imports have made stays, so the collector need not look at it again and again
     with asyncio.Runner(loop_factory=_loop_factory(settings.loop)) as runner:
         runner.run(serve(settings))
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+    signals.ignore()
 
 
 def log_unknown_variables(variables: Iterable[Unknown]) -> None:
@@ -76,8 +72,14 @@ def log_unknown_variables(variables: Iterable[Unknown]) -> None:
 async def serve(settings: Settings) -> None:
     """Do what ``run`` does, in a running event loop."""
     asyncio.get_running_loop().set_exception_handler(_report_faults)
-    ending, triggers = _Ending(), Triggers()
-    _handle_signals(ending, triggers)
+    ending, triggers = Ending(), Triggers()
+
+    def reload() -> None:
+        if not ending.asked.is_set():
+            systemd.reloading()
+            triggers.put(Trigger.SIGHUP)
+
+    signals.handle(ending, reload)
     how = settings.listening
     catalog, reloads, traffic = Catalog(), Reloads(), Traffic()
     cache = ResponseCache(catalog, traffic) if settings.response_cache else None
@@ -129,7 +131,7 @@ async def serve(settings: Settings) -> None:
                         systemd.stopping()
                         connections.drain()
                         tasks.create_task(_cut(ending, connections), name="cut")
-                        await _drained(ending, how.drain)
+                        await ending.pause(how.drain)
                         admin_connections.finishing = True
                     ending.over.set()
             for task in background:
@@ -178,33 +180,7 @@ async def _report_reloads(reloaded: asyncio.Event, certificate: Certificate | No
         systemd.ready()
 
 
-class _Ending:
-    """How the process was asked to end.
-
-    Attributes:
-        asked: Set by the first SIGTERM or SIGINT.
-        at_once: Set by the second.
-        over: Set when nothing is left to cut.
-    """
-
-    def __init__(self) -> None:
-        self.asked = asyncio.Event()
-        self.at_once = asyncio.Event()
-        self.over = asyncio.Event()
-
-    def ask(self) -> None:
-        """Take note of a signal."""
-        (self.at_once if self.asked.is_set() else self.asked).set()
-
-
-async def _drained(ending: _Ending, seconds: float) -> None:
-    """Wait for the end of the drain, or for the second signal."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await ending.at_once.wait()
-
-
-async def _cut(ending: _Ending, connections: Connections) -> None:
+async def _cut(ending: Ending, connections: Connections) -> None:
     """At the second signal, close what is open; end when nothing is left to cut."""
     if not await _first_of(ending.over, ending.at_once, within=None):
         _log.warning("stopping-at-once", connections=len(connections))
@@ -216,33 +192,6 @@ def _report_faults(loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) 
     del loop
     exc = context.get("exception")
     _seldom.error("callback-failed", message=context["message"], reason=type(exc).__name__, exc_info=exc)
-
-
-def _handle_signals(ending: _Ending, triggers: Triggers) -> None:
-    """Act on signals in the event loop. The handlers outlive it, so that a late signal does not kill the process."""
-    loop = asyncio.get_running_loop()
-
-    def reload() -> None:
-        if not ending.asked.is_set():
-            systemd.reloading()
-            triggers.put(Trigger.SIGHUP)
-
-    def handle(number: int, _frame: object) -> None:
-        with suppress(RuntimeError):  # the loop has been closed
-            match number:
-                case signal.SIGHUP:
-                    loop.call_soon_threadsafe(reload)
-                case signal.SIGTERM | signal.SIGINT:
-                    loop.call_soon_threadsafe(ending.ask)
-                case _:
-                    loop.call_soon_threadsafe(_log_ignored, number)
-
-    for number in _SIGNALS:
-        signal.signal(number, handle)
-
-
-def _log_ignored(number: int) -> None:
-    _log.debug("signal-ignored", signal=signal.Signals(number).name)
 
 
 async def _first_of(stop: asyncio.Event, ready: asyncio.Event, within: float | None) -> bool:
