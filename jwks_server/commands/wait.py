@@ -158,7 +158,9 @@ async def _tick(progress: Progress) -> None:
 def _timeout(gate: Gate, timeout: float) -> WaitTimeout:
     if gate.opens_at is not None:
         return WaitTimeout(f"After {timeout:g} s it is safe only from {utc(gate.opens_at)}; raise --timeout.")
-    faults = "; ".join(f"{replica}: {answer}" for replica, answer in sorted(gate.waiting.items(), key=_first))
+    faults = "; ".join(
+        f"{replica}: {str(answer).removesuffix('.')}" for replica, answer in sorted(gate.waiting.items(), key=_first)
+    )
     return WaitTimeout(f"After {timeout:g} s some replicas' answers are not as wanted: {faults}.")
 
 

@@ -153,7 +153,7 @@ class _Strict(click.Parameter):
             return value, source
         if source is ParameterSource.COMMANDLINE:
             if "" in (value if isinstance(value, tuple | list) else (value,)):
-                raise ConfigError(f"{self.opts[0] if self.opts[0] != self.name else self.make_metavar(ctx)} {_EMPTY}")
+                raise ConfigError(f"{self._shown(ctx)} {_EMPTY}")
         elif isinstance(self.envvar, str) and not os.environ.get(self.envvar, "set").strip():
             raise ConfigError(f"The environment variable {self.envvar} {_EMPTY}")
         return value, source
@@ -165,9 +165,14 @@ class _Strict(click.Parameter):
         try:
             return super().handle_parse_result(ctx, opts, args)
         except click.BadParameter as exc:
-            if exc.param is self and ctx.get_parameter_source(str(self.name)) is ParameterSource.ENVIRONMENT:
-                exc.param_hint = f"'{self.envvar}'"
+            if exc.param is self:
+                by_variable = ctx.get_parameter_source(str(self.name)) is ParameterSource.ENVIRONMENT
+                exc.param_hint = f"'{self.envvar if by_variable else self._shown(ctx)}'"
             raise
+
+    def _shown(self, ctx: click.Context) -> str:
+        """Name it as the command line does: its flag, or what stands for an argument."""
+        return self.make_metavar(ctx) if self.opts[0] == self.name else self.opts[0]
 
 
 class Parameter(_Strict, click.Option):

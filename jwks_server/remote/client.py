@@ -167,7 +167,7 @@ async def resolve(url: URL) -> frozenset[str]:
     except TimeoutError as exc:
         raise FetchFailed(f"{url.host} didn't resolve in {_TIMEOUT.total:g} s; check the resolver.") from exc
     except (OSError, UnicodeError) as exc:
-        raise FetchFailed(f"{url.host} doesn't resolve: {exc}; check the name.") from exc
+        raise FetchFailed(f"{url.host} doesn't resolve: {_why(exc)}; check the name.") from exc
     return frozenset(str(address[0]) for *_, address in found)
 
 
@@ -176,7 +176,10 @@ def _why(exc: Exception) -> str:
     cause = exc.os_error if isinstance(exc, aiohttp.ClientConnectorError) else exc
     if isinstance(exc, aiohttp.ClientConnectorCertificateError):
         cause = exc.certificate_error
-    text = reason(cause) if isinstance(cause, OSError) else str(cause)
+    if isinstance(cause, socket.gaierror):  # its numbers are not the system's
+        text = str(cause.strerror)
+    else:
+        text = reason(cause) if isinstance(cause, OSError) else str(cause)
     return " ".join(text.split()) or type(exc).__name__
 
 
