@@ -15,6 +15,10 @@ def main() -> None:
     if sys.argv[1:2] == ["serve"]:
         _take_signals()
     try:
+        from jwks_server import console  # noqa: PLC0415 - see above
+
+        console.open_standard_streams()
+        console.guard()
         from jwks_server import cli  # noqa: PLC0415 - see above
 
         cli.main()
@@ -26,6 +30,8 @@ def _take_signals() -> None:
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a reload is not needed: everything is about to be read
+    for other in (signal.SIGUSR1, signal.SIGUSR2):  # a log rotator may send them; they mean nothing here
+        signal.signal(other, signal.SIG_IGN)
 
 
 def _leave(_number: int, _frame: object) -> None:

@@ -7,15 +7,18 @@ from importlib import import_module
 from typing import Any, Literal
 
 import click
+from click.shell_completion import shell_complete
 
 from jwks_server import __version__
 from jwks_server.errors import ConfigError, JwksError
 from jwks_server.options.command_line import directory_argument, serve_options
+from jwks_server.options.completion import COMPLETE
 from jwks_server.options.option import PREFIX, Command
 from jwks_server.options.settings import Settings
 from jwks_server.options.variables import CODE, unknown
 from jwks_server.text import printable
 
+_NAME = "jwks-server"
 _INTERRUPTED = 130
 # The message about a file without PEM has this marker with dots, which is not PEM.
 _PEM = re.compile(r"-----BEGIN(?! \.\.\.-)")
@@ -73,7 +76,13 @@ def main() -> None:
     """Run the command line and exit: 0 for success, 1 for a failure or a no, 2 for a wrong call or no answer."""
     try:
         _refuse_pem()
-        cli.main(prog_name="jwks-server", standalone_mode=False)
+        if instruction := os.environ.get(COMPLETE):
+            sys.exit(shell_complete(cli, {}, _NAME, COMPLETE, instruction))
+        # Not click's own main, which takes every closed pipe for a failure of 1.
+        with cli.make_context(_NAME, sys.argv[1:]) as context:
+            cli.invoke(context)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
     except click.Abort:
         sys.exit(_INTERRUPTED)
     except click.exceptions.NoArgsIsHelpError as exc:

@@ -29,7 +29,7 @@
     |   `-- CertificateMismatch, AlgMismatch, KidConflict, KidInvalid
     `-- Problem                    one request; an RFC 9457 problem document
         |-- BadRequest, NotFound, MethodNotAllowed, NotAcceptable, RequestTimeout, PreconditionFailed
-        |-- HeadTooLarge, VersionUnsupported
+        |-- HeadTooLarge, HostNotServed, VersionUnsupported
         `-- InternalError, NoKeySet, NotReady
 
 A ``code`` is stable: logs, metrics, the command line, HTTP and README.md use the same one. A message says
@@ -238,12 +238,14 @@ class FileUnreadable(KeyFileError):
     """The file can't be opened or read."""
 
     code = "file-unreadable"
+    exit_code = 2
 
 
 class FileNotRegular(KeyFileError):
     """The name stands for a directory, a FIFO, a socket or a device."""
 
     code = "file-not-regular"
+    exit_code = 2
 
 
 class FileTooLarge(KeyFileError):
@@ -414,6 +416,13 @@ class VersionUnsupported(Problem):
 
     code = "version-unsupported"
     status = 505
+
+
+class HostNotServed(Problem):
+    """The admin listener doesn't answer under this host name (RFC 9110 section 15.5.20)."""
+
+    code = "host-not-served"
+    status = 421
 
 
 class InternalError(Problem):

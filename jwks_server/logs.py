@@ -16,6 +16,7 @@ from typing import Literal
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
+from jwks_server import console
 from jwks_server.text import printable
 
 LogFormat = Literal["console", "json"]
@@ -55,7 +56,7 @@ def logging_to_stderr(log_format: LogFormat, log_level: str) -> Iterator[None]:
     renderer: Processor = (
         structlog.processors.JSONRenderer()
         if log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), sort_keys=False)
+        else structlog.dev.ConsoleRenderer(colors=console.colored(sys.stderr), sort_keys=False)
     )
     # Not sys.stderr itself: the interpreter waits for its lock at the end, and a blocked writer would hold it.
     stream = io.TextIOWrapper(

@@ -2,9 +2,7 @@
 
 import asyncio
 import gc
-import signal
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,7 +11,7 @@ import aiohttp.http_parser
 import structlog
 import uvloop
 
-from jwks_server import systemd
+from jwks_server import signals, systemd
 from jwks_server.errors import ListenError, ParserMissing, TaskDied
 from jwks_server.logs import Seldom
 from jwks_server.options.settings import Loop, Settings
@@ -22,10 +20,12 @@ from jwks_server.published.catalog import Catalog
 from jwks_server.published.pages import Endpoint
 from jwks_server.serving import access, admin, public
 from jwks_server.serving.certificate import Certificate
+from jwks_server.serving.connections import Connections
 from jwks_server.serving.descriptors import room_for_connections
 from jwks_server.serving.response_cache import ResponseCache
 from jwks_server.serving.site import opened, prepared
 from jwks_server.serving.status import Reported
+from jwks_server.signals import Ending
 from jwks_server.source.directory import Directory
 from jwks_server.source.passphrase import passphrase
 from jwks_server.source.reload import Reloader
@@ -36,7 +36,6 @@ from jwks_server.stats import Reloads, Traffic
 from jwks_server.threads import in_thread
 
 _FIRST_LOAD_SECONDS = 5.0
-_SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 _ADMIN_CONNECTIONS = 32
 _ADMIN_SHUTDOWN_SECONDS = 1.0
 
@@ -61,8 +60,7 @@ def run(settings: Settings) -> None:
     gc.freeze()  # what the imports created stays, so that no collection needs to visit it
     with asyncio.Runner(loop_factory=_loop_factory(settings.loop)) as runner:
         runner.run(serve(settings))
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+    signals.ignore()
 
 
 def log_unknown_variables(variables: Iterable[Unknown]) -> None:
@@ -74,8 +72,14 @@ def log_unknown_variables(variables: Iterable[Unknown]) -> None:
 async def serve(settings: Settings) -> None:
     """Do what ``run`` does, in a running event loop."""
     asyncio.get_running_loop().set_exception_handler(_report_faults)
-    stop, triggers = asyncio.Event(), Triggers()
-    _handle_signals(stop, triggers)
+    ending, triggers = Ending(), Triggers()
+
+    def reload() -> None:
+        if not ending.asked.is_set():
+            systemd.reloading()
+            triggers.put(Trigger.SIGHUP)
+
+    signals.handle(ending, reload)
     how = settings.listening
     catalog, reloads, traffic = Catalog(), Reloads(), Traffic()
     cache = ResponseCache(catalog, traffic) if settings.response_cache else None
@@ -86,17 +90,20 @@ async def serve(settings: Settings) -> None:
         passphrase=settings.passphrase,
         passphrase_file=settings.passphrase_file,
     )
-    reloader = _reloader(settings, directory, catalog, reloads, certificate)
+    reloaded = asyncio.Event()
+    reloader = _reloader(settings, directory, catalog, reloads, reloaded)
     app = public.application(catalog, settings.path)
     log_access = access.log if how.access_log else None
+    failures: tuple[BaseException, ...] = ()
     try:
         async with (
             asyncio.TaskGroup() as tasks,
             prepared(app, settings.limits, traffic, cache=cache, log_access=log_access) as connections,
             prepared(
-                admin.application(Reported(catalog, reloads, connections)),
+                admin.application(Reported(catalog, reloads, connections), how.admin_hosts),
                 replace(settings.limits, max_connections=_ADMIN_CONNECTIONS),
                 Traffic(),
+                private=True,
             ) as admin_connections,
         ):
             work: dict[str, Callable[[], Coroutine[object, object, None]]] = {
@@ -104,6 +111,7 @@ async def serve(settings: Settings) -> None:
                 "watch": partial(_watch, directory, reloader, triggers),
                 "deadlines": connections.keep_deadlines,
                 "admin-deadlines": admin_connections.keep_deadlines,
+                "reload-report": partial(_report_reloads, reloaded, certificate),
                 "watchdog": systemd.keep_watchdog,
                 **({"certificate": certificate.follow} if certificate else {}),
             }
@@ -115,19 +123,23 @@ async def serve(settings: Settings) -> None:
                 name="admin",
             ):
                 # Before the first load every answer would be a 503; but a directory that hangs must not delay clients.
-                if not await _first_of(stop, reloader.started, within=_FIRST_LOAD_SECONDS):
+                if not await _first_of(ending.asked, reloader.started, within=_FIRST_LOAD_SECONDS):
                     async with opened(connections, how.public, how, name="public", certificate=certificate):
                         systemd.ready()
-                        await stop.wait()
+                        await ending.asked.wait()
                         _log.info("stopping", drain=how.drain, connections=len(connections))
                         systemd.stopping()
                         connections.drain()
-                        await asyncio.sleep(how.drain)
+                        tasks.create_task(_cut(ending, connections), name="cut")
+                        await ending.pause(how.drain)
                         admin_connections.finishing = True
+                    ending.over.set()
             for task in background:
                 task.cancel()
     except* (TaskDied, ListenError) as failed:
-        raise failed.exceptions[0] from None
+        failures = failed.exceptions
+    if failures:  # raised inside except*, Python 3.11.2 would wrap it in a group again
+        raise failures[0] from None
     _log.info("stopped")
 
 
@@ -136,13 +148,11 @@ def _reloader(
     directory: Directory,
     catalog: Catalog,
     reloads: Reloads,
-    certificate: Certificate | None,
+    reloaded: asyncio.Event,
 ) -> Reloader:
-    async def reloaded(triggers: frozenset[Trigger]) -> None:
+    async def done(triggers: frozenset[Trigger]) -> None:
         if Trigger.SIGHUP in triggers:
-            if certificate:
-                certificate.reload_soon()
-            systemd.ready()
+            reloaded.set()
 
     state = StateFile(settings.state) if settings.state else None
     return Reloader(
@@ -153,8 +163,28 @@ def _reloader(
         timing=settings.timing,
         state=state,
         reloads=reloads,
-        done=reloaded,
+        done=done,
     )
+
+
+async def _report_reloads(reloaded: asyncio.Event, certificate: Certificate | None) -> None:
+    """Tell systemd that a reload has finished, once the certificate was read again too; this never returns.
+
+    The certificate's disk may hang, which must not delay the keys; so this is a task of its own.
+    """
+    while True:
+        await reloaded.wait()
+        reloaded.clear()
+        if certificate:
+            await certificate.reload()
+        systemd.ready()
+
+
+async def _cut(ending: Ending, connections: Connections) -> None:
+    """At the second signal, close what is open; end when nothing is left to cut."""
+    if not await _first_of(ending.over, ending.at_once, within=None):
+        _log.warning("stopping-at-once", connections=len(connections))
+        connections.cut()
 
 
 def _report_faults(loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
@@ -164,24 +194,7 @@ def _report_faults(loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) 
     _seldom.error("callback-failed", message=context["message"], reason=type(exc).__name__, exc_info=exc)
 
 
-def _handle_signals(stop: asyncio.Event, triggers: Triggers) -> None:
-    """Act on signals in the event loop. The handlers outlive it, so that a late signal does not kill the process."""
-    loop = asyncio.get_running_loop()
-
-    def reload() -> None:
-        if not stop.is_set():
-            systemd.reloading()
-            triggers.put(Trigger.SIGHUP)
-
-    def handle(number: int, _frame: object) -> None:
-        with suppress(RuntimeError):  # the loop has been closed
-            loop.call_soon_threadsafe(reload if number == signal.SIGHUP else stop.set)
-
-    for number in _SIGNALS:
-        signal.signal(number, handle)
-
-
-async def _first_of(stop: asyncio.Event, ready: asyncio.Event, within: float) -> bool:
+async def _first_of(stop: asyncio.Event, ready: asyncio.Event, within: float | None) -> bool:
     """Wait until either event is set or the time is over; tell whether to stop."""
     waits = {asyncio.create_task(event.wait()) for event in (stop, ready)}
     await asyncio.wait(waits, timeout=within, return_when=asyncio.FIRST_COMPLETED)

@@ -14,6 +14,8 @@ EXCEPTIONS = {
     "serving/tls_context": "serving/test_tls_wire.py is about it",
     "serving/tls_engine": "serving/test_tls_wire.py is about it",
     "serving/wire": "serving/test_connections.py is about it",
+    "options/completion": "commands/test_completion.py is about it",
+    "signals": "test_service.py is about it",
     "keys/assign": "keys/test_build.py is about it",
 }
 

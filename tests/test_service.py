@@ -222,3 +222,47 @@ async def test_dead_background_task_ends_the_process(tmp_path: Path) -> None:
     assert process.returncode == 1
     assert b"[task-died]" in stderr
     assert b"Traceback" not in stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_second_signal_ends_at_once(tmp_path: Path, number: signal.Signals) -> None:
+    """It cuts the drain and what is open, and the log says how many connections that were."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    async with serving(tmp_path, "--drain", "3600", "--shutdown-timeout", "3600") as server:
+        streams = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(3)]
+        for _, writer in streams:
+            writer.write(b"GET /.well-known/jwks.json HTTP/1.1\r\n")
+        assert len(await get(server)) == 1  # so the others have been accepted
+        server.process.send_signal(number)
+        await server.log("stopping")
+        server.process.send_signal(number)
+        assert await server.end() == 0
+        cut = next(one for one in server.logs if one["event"] == "stopping-at-once")
+        assert cut["connections"] >= 3
+        assert server.logs[-1]["event"] == "stopped"
+        for _, writer in streams:
+            writer.close()
+
+
+async def test_a_second_signal_cuts_the_wait_for_connections(tmp_path: Path) -> None:
+    """Also after the drain, when only open requests are waited for."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    async with serving(tmp_path, "--shutdown-timeout", "3600", "--head-timeout", "3600") as server:
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /.well-known/jwks.json HTTP/1.1\r\n")
+        assert len(await get(server)) == 1
+        server.process.send_signal(signal.SIGTERM)
+        await server.log("stopping")
+        server.process.send_signal(signal.SIGTERM)
+        assert await server.end() == 0
+        writer.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+async def test_user_signals_do_not_kill(tmp_path: Path, number: signal.Signals) -> None:
+    """SIGUSR1 and SIGUSR2 mean nothing, and are logged at debug."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    async with serving(tmp_path, "--log-level", "DEBUG") as server:
+        server.process.send_signal(number)
+        await server.log("signal-ignored", signal=number.name, level="debug")
+        assert len(await get(server)) == 1

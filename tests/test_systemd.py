@@ -3,10 +3,12 @@
 import asyncio
 import signal
 import socket
+import ssl
 from pathlib import Path
 
 import pytest
-from support import HANG_SECONDS, key, public_pem, serving
+from cryptography.hazmat.primitives.serialization import Encoding
+from support import HANG_SECONDS, certificate_pem, certify, key, private_pem, public_pem, serving
 
 from jwks_server.address import Descriptor
 from jwks_server.errors import ConfigError
@@ -48,6 +50,38 @@ async def test_life_of_a_service(tmp_path: Path, *, abstract: bool) -> None:
         server.process.send_signal(signal.SIGTERM)
         await manager.told("STOPPING=1")
         assert await server.end() == 0
+    manager.close()
+
+
+async def test_ready_after_a_reload_means_the_certificate_too(tmp_path: Path) -> None:
+    """When the reload has finished, the next handshake gets the new certificate."""
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    (keys / "a.pem").write_bytes(public_pem(key("RSA")))
+    files = (tmp_path / "tls.pem", tmp_path / "tls.key")
+    manager = Manager(str(tmp_path / "notify"))
+
+    def install(number: int) -> bytes:
+        private = key("P-256", number)
+        certificate = certify(private, name="localhost")
+        for path, data in zip(files, (certificate_pem(certificate), private_pem(private)), strict=True):
+            path.with_suffix(".new").write_bytes(data)
+            path.with_suffix(".new").rename(path)
+        return certificate.public_bytes(Encoding.DER)
+
+    def served(port: int) -> bytes:
+        return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", port), timeout=HANG_SECONDS))
+
+    install(0)
+    flags = ("--tls-cert", str(files[0]), "--tls-key", str(files[1]))
+    async with serving(keys, *flags, NOTIFY_SOCKET=str(tmp_path / "notify")) as server:
+        await manager.told("READY=1")
+        for number in range(1, 6):
+            new = install(number)
+            server.process.send_signal(signal.SIGHUP)
+            await manager.told("RELOADING=1")
+            await manager.told("READY=1")
+            assert await asyncio.to_thread(served, server.port) == new
     manager.close()
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import ssl
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,3 +34,9 @@ def test_reasons() -> None:
     """The system's words where it is the system's error, the error's own where it isn't."""
     assert reason(OSError(errno.ENOSPC, "x")) == os.strerror(errno.ENOSPC)
     assert reason(OSError("descriptor 9 is no listening socket")) == "descriptor 9 is no listening socket"
+
+
+def test_reasons_of_openssl() -> None:
+    """OpenSSL's errors are told without the place in its source, with a reason and without one."""
+    assert "_ssl.c" not in reason(ssl.SSLError(9, "[SSL] PEM lib (_ssl.c:3926)"))
+    assert reason(ssl.SSLError(1, "[SSL: ODD_THING] odd thing (_ssl.c:1)")) == "odd thing"

@@ -11,10 +11,12 @@ from jwks_server.commands import output
 from jwks_server.commands.arguments import Command, directory_argument, json_option, key_options
 from jwks_server.keys.evaluation import Evaluation
 from jwks_server.keys.keyset import Key
+from jwks_server.keys.lint import OF_THE_SET
 from jwks_server.keys.verdict import document
 from jwks_server.options.settings import Settings
 from jwks_server.source.issuers import Evaluated, evaluated
 
+_IGNORED = "The name doesn't match --pattern."
 _EPILOG = """Exit code 0: every file is accepted. 1: a file is refused, jwks.toml is wrong, or a set has no key.
 2: the directory can't be read, or the command is called wrongly. Findings do not change the exit code."""
 
@@ -43,6 +45,7 @@ def _document(one: Evaluated) -> dict[str, Any]:
     evaluation = one.issuer.evaluation
     return {
         "files": list(_rows(evaluation)),
+        "ignored": [{"file": name, "reason": _IGNORED} for name in evaluation.ignored],
         "findings": [asdict(finding) for finding in evaluation.findings],
         "fault": output.described(one.fault) if one.fault else None,
     }
@@ -50,16 +53,22 @@ def _document(one: Evaluated) -> dict[str, Any]:
 
 def _print(issuers: Mapping[str, Evaluated]) -> None:
     rows = [
-        (_place(path, row["file"]), row["verdict"], row.get("kid", ""), _detail(row))
+        (_place(path, row["file"]), row["verdict"], row.get("kid", ""), row.get("alg", ""), _detail(row))
         for path, one in issuers.items()
         for row in _rows(one.issuer.evaluation)
     ]
-    output.table(("FILE", "VERDICT", "KID", ""), rows)
+    rows += [
+        (_place(path, name), "ignored", "", "", _IGNORED)
+        for path, one in issuers.items()
+        for name in one.issuer.evaluation.ignored
+    ]
+    output.table(("FILE", "VERDICT", "KID", "ALG"), rows, notes=True)
     for path, one in issuers.items():
         for finding in one.issuer.evaluation.findings:
-            output.line(f"{_place(path, finding.subject)}: {finding.reason} [{finding.code}]")
+            subject = one.issuer.folder if finding.subject == OF_THE_SET else _place(path, finding.subject)
+            output.line(f"{subject}: {finding.reason} [{finding.code}]")
         if one.fault:
-            output.line(f"{path}: {one.fault.message} [{one.fault.code}]")
+            output.line(f"{one.issuer.folder}: {one.fault.message} [{one.fault.code}]")
 
 
 def _rows(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
@@ -80,12 +89,12 @@ def _of_key(key: Key | None) -> dict[str, str]:
 
 
 def _detail(row: Mapping[str, str]) -> str:
-    parts = [row.get("alg", ""), *(f"{name} {row[name]}" for name in ("until", "since") if name in row)]
+    parts = [f"{name} {row[name]}" for name in ("until", "since") if name in row]
     if "duplicate_of" in row:
         parts.append(f"the same key as in {row['duplicate_of']}")
     if "code" in row:
         parts.append(f"{row['reason']} [{row['code']}]")
-    return ", ".join(part for part in parts if part)
+    return ", ".join(parts)
 
 
 def _place(issuer: str, name: str) -> str:

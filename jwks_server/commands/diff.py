@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from jwks_server.commands import output
-from jwks_server.commands.arguments import Command, directory_argument, json_option, key_options
+from jwks_server.commands.arguments import Argument, Command, directory_argument, json_option, key_options
 from jwks_server.errors import ConfigError
 from jwks_server.options.settings import Settings
 from jwks_server.published.representation import Representation
@@ -26,7 +26,7 @@ Difference = Mapping[str, Any]
 
 @click.command(name="diff", cls=Command, epilog=_EPILOG)
 @directory_argument
-@click.argument("url", metavar="URL")
+@click.argument("url", cls=Argument, metavar="URL")
 @key_options
 @json_option
 def command(*, settings: Settings, url: str, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from jwks_server.errors import ConfigError, NotReady
 from jwks_server.options.command_line import with_options
 from jwks_server.options.option import Command, Group, Option, Seconds
 from jwks_server.options.table import ADMIN_BIND, URL
+from jwks_server.text import reason
 
 # A server that listens at every address of the machine is reached at the loopback address.
 _LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - connected to, not bound
@@ -32,7 +33,9 @@ _EPILOG = """Exit code 0: the server is ready. 1: it isn't, or it didn't reply i
 def _default_url() -> str:
     """Find the readiness probe of the server that runs with the same environment."""
     variable = str(ADMIN_BIND.variable)
-    value = os.environ.get(variable) or str(ADMIN_BIND.default)
+    value = os.environ.get(variable, str(ADMIN_BIND.default))
+    if not value.strip():
+        raise ConfigError(f"The environment variable {variable} is empty; give it a value, or unset it.")
     address = None if value == "off" else parse_address(value, variable)
     if not isinstance(address, Address) or not address.port:
         raise ConfigError(f"{variable}={value} is not an address to connect to; give --url.")
@@ -76,4 +79,4 @@ def _ask(url: SplitResult, timeout: float) -> str | int:
             connection.request("GET", (url.path or "/") + (f"?{url.query}" if url.query else ""))
             return connection.getresponse().status
     except (OSError, ValueError, http.client.HTTPException) as exc:
-        return str(exc) or type(exc).__name__
+        return (reason(exc) if isinstance(exc, OSError) else str(exc)) or type(exc).__name__

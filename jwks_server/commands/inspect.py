@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from jwks_server.commands import output
-from jwks_server.commands.arguments import Command, json_option, key_options
+from jwks_server.commands.arguments import Argument, Command, json_option, key_options
 from jwks_server.errors import KeyFileError
 from jwks_server.keys.evaluate import evaluate
 from jwks_server.keys.evaluation import Evaluation
@@ -18,12 +18,13 @@ from jwks_server.options.settings import Settings
 from jwks_server.source.files import observe_file
 from jwks_server.source.issuers import rules_of
 
-_EPILOG = """Exit code 0: the file is accepted. 1: it is refused, or jwks.toml is wrong. 2: called wrongly."""
+_EPILOG = """Exit code 0: the file is accepted. 1: it is refused, or jwks.toml is wrong. 2: it can't be read, or the
+command is called wrongly."""
 _SHOWN = 64
 
 
 @click.command(name="inspect", cls=Command, epilog=_EPILOG)
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", cls=Argument, metavar="FILE", type=click.Path(path_type=Path))
 @key_options
 @json_option
 def command(*, file: Path, settings: Settings, as_json: bool) -> None:

@@ -6,16 +6,18 @@ from pathlib import Path
 import click
 
 from jwks_server.commands import output
-from jwks_server.commands.arguments import Command, json_option, passphrase, passphrase_option
+from jwks_server.commands.arguments import Argument, Command, json_option, passphrase, passphrase_option
 from jwks_server.errors import KeyFileError, KidInvalid
 from jwks_server.keys.jwk import PublicKey, filename_kid
 from jwks_server.source.files import key_file
 
-_EPILOG = """Exit code 0: the file gives a key. 1: it does not. 2: the command is called wrongly."""
+_EPILOG = (
+    """Exit code 0: the file gives a key. 1: it does not. 2: it can't be read, or the command is called wrongly."""
+)
 
 
 @click.command(name="kid", cls=Command, epilog=_EPILOG)
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", cls=Argument, metavar="FILE", type=click.Path(path_type=Path))
 @passphrase_option
 @json_option
 def command(*, file: Path, passphrase_file: Path | None, as_json: bool) -> None:

@@ -1,31 +1,52 @@
 """What the commands print: tables for people, JSON for machines."""
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TextIO
+from typing import Any
 
 import click
 
-from jwks_server.errors import JwksError, OutputUnusable
+from jwks_server import console
+from jwks_server.errors import JwksError
 from jwks_server.text import printable
 
-# The exit code that a shell reports for a command that SIGPIPE ended.
-_READER_LEFT = 141
+# A longer cell doesn't widen its column; a thumbprint still fits.
+_WIDEST = 44
+_BELOW = "    "
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows in columns."""
-    lines = [head, *([printable(cell) for cell in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for one in lines:
-        line("  ".join(cell.ljust(width) for cell, width in zip(one, widths, strict=True)).rstrip())
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, notes: bool = False) -> None:
+    """Print rows in columns that fit the terminal.
+
+    Args:
+        head: The columns' names.
+        rows: The cells.
+        notes: Whether the last cell of each row is a sentence, which stands below the row; it has no name in the head.
+    """
+    limit = console.width(sys.stdout)
+    lines = [[printable(cell) for cell in row] for row in rows]
+    cells = [line[:-1] if notes else line for line in lines]
+    widths = [
+        max(console.columns(cell) for cell in column if cell is column[0] or console.columns(cell) <= _WIDEST)
+        for column in zip(head, *cells, strict=True)
+    ]
+    for number, row in enumerate((head, *cells)):
+        for text in console.laid_out(row, widths, limit, _BELOW):
+            write(_bold(text) if number == 0 else text)
+        if notes and number and lines[number - 1][-1]:
+            for text in console.wrapped(lines[number - 1][-1], limit, _BELOW):
+                write(text)
+
+
+def _bold(text: str) -> str:
+    return click.style(text, bold=True) if console.colored(sys.stdout) else text
 
 
 def line(text: str) -> None:
     """Print a line. Control characters are escaped, since a file's name and an answer may hold any bytes."""
-    write(printable(text))
+    for part in console.wrapped(printable(text), console.width(sys.stdout)):
+        write(part)
 
 
 def document(value: Any) -> None:  # noqa: ANN401 - any value that JSON can hold
@@ -47,21 +68,7 @@ def described(error: JwksError) -> Mapping[str, str]:
 def write(text: str) -> None:
     """Print text as it is; characters that the output's encoding doesn't have are escaped.
 
-    If the reader has left, as in ``| head``, the program ends silently with code 141.
-
     Raises:
         OutputUnusable: Standard output can't be written.
     """
-    stdout: TextIO | None = sys.stdout  # None where it was closed before the program began
-    if stdout is None:
-        return
-    try:
-        click.echo(text.encode(stdout.encoding, "backslashreplace").decode(stdout.encoding))
-    except OSError as exc:
-        # Python flushes the rest when it ends, and would fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
-        if isinstance(exc, BrokenPipeError):
-            sys.exit(_READER_LEFT)
-        raise OutputUnusable(
-            f"Standard output can't be written: {exc.strerror}; redirect it to another place."
-        ) from exc
+    click.echo(text, color=console.colored(sys.stdout))

@@ -2,14 +2,20 @@
 
 import sys
 import time
+from collections.abc import Collection
 from types import TracebackType
 from typing import Self
 
 import click
 
+from jwks_server import console
 from jwks_server.keys.instants import utc
 from jwks_server.remote.gate import UNANSWERED, Gate, Replica
 from jwks_server.text import printable
+
+_BAR = 16
+# What click writes around the bar and before the item.
+_AROUND = 6
 
 
 class Progress:
@@ -24,8 +30,10 @@ class Progress:
         self._gate = gate
         self._deadline = time.time() + timeout
         self._bar = (
-            click.progressbar(length=1, file=sys.stderr, show_eta=False, show_percent=False, item_show_func=str)
-            if sys.stderr.isatty()
+            click.progressbar(
+                length=1, width=_BAR, file=sys.stderr, show_eta=False, show_percent=False, item_show_func=str
+            )
+            if sys.stderr.isatty() and not console.is_dumb()
             else None
         )
         self._told: dict[Replica, str] = {}
@@ -59,7 +67,9 @@ class Progress:
             left = gate.opens_at - now
         self._bar.length, self._bar.pos = max(total, 1), done
         replicas = f"{len(gate.answers) - len(gate.waiting)} of {len(gate.answers)} replicas"
-        self._bar.current_item = f"{replicas}, {'safe in' if gate.opens_at else 'giving up in'} {_clock(left)}"
+        item = f"{replicas}, {'safe in' if gate.opens_at else 'giving up in'} {_clock(left)}"
+        room = (console.width(sys.stderr) or 0) - self._bar.width - _AROUND - console.columns(item)
+        self._bar.current_item = item + _missing(gate.waiting, room)
         self._bar.render_progress()
 
     def _tell(self, *, unanswered: bool) -> None:
@@ -76,6 +86,19 @@ class Progress:
         if self._gate.opens_at is not None and self._gate.opens_at != self._opens_at:
             click.echo(f"every replica's answer is as wanted; done at {utc(self._gate.opens_at)}", err=True)
         self._opens_at = self._gate.opens_at
+
+
+def _missing(waiting: Collection[Replica], room: int) -> str:
+    """Name the replicas that are waited for, as many as there is room for; the others are counted."""
+    text = ""
+    names = sorted(printable(replica.address or replica.url) for replica in waiting)
+    for number, name in enumerate(names):
+        longer = f"{text}, {name}" if text else f"; missing: {name}"
+        more = f" and {len(names) - number - 1} more" if number + 1 < len(names) else ""
+        if console.columns(longer + more) > room:
+            return f"{text} and {len(names) - number} more" if text else ""
+        text = longer
+    return text
 
 
 def _clock(seconds: float) -> str:

@@ -12,7 +12,7 @@ import click
 
 from jwks_server import atomic
 from jwks_server.commands import output
-from jwks_server.commands.arguments import Command, directory_argument, json_option, key_options
+from jwks_server.commands.arguments import Command, Folder, directory_argument, json_option, key_options
 from jwks_server.commands.layout import (
     HEADERS,
     MANIFEST,
@@ -28,6 +28,7 @@ from jwks_server.errors import ConfigError, OutputUnusable
 from jwks_server.options.option import Group, Option
 from jwks_server.options.settings import Settings
 from jwks_server.source.issuers import published
+from jwks_server.text import reason
 
 _EPILOG = """Each page is written as it is, and as .gz and .br if they are smaller. manifest.json lists every file with
 its headers; _headers lists them in the format of Netlify and Cloudflare Pages. Each file is replaced in one rename,
@@ -40,10 +41,11 @@ _OUT = Option(
     "--out",
     Group.COMMAND,
     "Write into this folder.",
-    click.Path(path_type=Path),
+    Folder(),
     metavar="DIR2",
     required=True,
     has_variable=False,
+    parameter="to",
 )
 
 
@@ -52,9 +54,10 @@ _OUT = Option(
 @_OUT
 @key_options
 @json_option
-def command(*, settings: Settings, out: Path, as_json: bool) -> None:
+def command(*, settings: Settings, to: str, as_json: bool) -> None:
     """Write the exact bytes that serve would send for DIR to files."""
     found = published(settings)
+    out = Path(to)
     _keep_apart(settings.directory, out)
     output.faults(found.faults)
     last = _last(out)
@@ -79,9 +82,20 @@ def command(*, settings: Settings, out: Path, as_json: bool) -> None:
 
 
 def _keep_apart(directory: Path, out: Path) -> None:
-    """Refuse an output folder that overlaps the key directory: private keys would be published."""
-    for here in _places(directory):
-        for there in _places(out):
+    """Refuse an output folder that overlaps the key directory: private keys would be published.
+
+    Raises:
+        ConfigError: They overlap, or a relative path leads nowhere.
+    """
+    try:
+        ours, theirs = _places(directory), _places(out)
+    except OSError as exc:  # a relative path, in a working directory that was deleted
+        raise ConfigError(
+            f"The place of {directory} or of --out {out} can't be found: {reason(exc)}; "
+            "change to a directory that exists, or give absolute paths."
+        ) from exc
+    for here in ours:
+        for there in theirs:
             if here == there or here in there.parents or there in here.parents:
                 raise ConfigError(
                     f"--out {out} and {directory} overlap, directly or through links, so keys would be published; "

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from jwks_server.commands import output
-from jwks_server.commands.arguments import Command, json_option, key_options
+from jwks_server.commands.arguments import Argument, Command, Folder, json_option, key_options
 from jwks_server.commands.judged import Found, accepted, judge, refused
 from jwks_server.errors import ConfigError, KeyNotVisible, KidUnknown, TokenRefused
 from jwks_server.options.settings import Settings
@@ -28,8 +28,8 @@ the token is malformed, a source can't be read, or the command is called wrongly
 
 
 @click.command(name="verify", cls=Command, epilog=_EPILOG)
-@click.argument("token", metavar="TOKEN")
-@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
+@click.argument("token", cls=Argument, metavar="TOKEN")
+@click.argument("sources", cls=Argument, type=Folder(), metavar="SOURCE...", nargs=-1, required=True)
 @key_options
 @json_option
 def command(*, token: str, sources: tuple[str, ...], settings: Settings, as_json: bool) -> None:
@@ -42,8 +42,9 @@ def command(*, token: str, sources: tuple[str, ...], settings: Settings, as_json
         output.document({"alg": parsed.alg, "kid": parsed.kid, "sources": [asdict(one) for one in found]})
     else:
         output.table(
-            ("SOURCE", "ISSUER", "RESULT", "KID", "FILE", ""),
+            ("SOURCE", "ISSUER", "RESULT", "KID", "FILE"),
             [(one.source, one.issuer or "", one.code, one.kid or "", one.file or "", one.reason) for one in found],
+            notes=True,
         )
     sys.exit(0 if all(one.verified for one in found) else 1)
 

@@ -13,7 +13,7 @@ from jwks_server.errors import ConfigError, WaitTimeout
 from jwks_server.keys.instants import utc
 from jwks_server.keys.policy import MAX_SECONDS
 from jwks_server.options.command_line import with_options
-from jwks_server.options.option import Command, Group, Option, Seconds
+from jwks_server.options.option import Argument, Command, Group, Option, Seconds
 from jwks_server.options.table import JSON, PROPAGATION
 from jwks_server.remote import client
 from jwks_server.remote.gate import Gate, Replica, ReplicaAnswer
@@ -88,8 +88,8 @@ class _Command(Command):
     epilog=_EPILOG,
     context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
 )
-@click.argument("kid")
-@click.argument("urls", metavar="URL...", nargs=-1, required=True)
+@click.argument("kid", cls=Argument, metavar="KID")
+@click.argument("urls", cls=Argument, metavar="URL...", nargs=-1, required=True)
 @with_options(*_OPTIONS)
 def command(  # noqa: PLR0913 - one parameter for each option
     *,
@@ -158,7 +158,9 @@ async def _tick(progress: Progress) -> None:
 def _timeout(gate: Gate, timeout: float) -> WaitTimeout:
     if gate.opens_at is not None:
         return WaitTimeout(f"After {timeout:g} s it is safe only from {utc(gate.opens_at)}; raise --timeout.")
-    faults = "; ".join(f"{replica}: {answer}" for replica, answer in sorted(gate.waiting.items(), key=_first))
+    faults = "; ".join(
+        f"{replica}: {str(answer).removesuffix('.')}" for replica, answer in sorted(gate.waiting.items(), key=_first)
+    )
     return WaitTimeout(f"After {timeout:g} s some replicas' answers are not as wanted: {faults}.")
 
 

@@ -18,6 +18,7 @@ from jwks_server.keys.verdict import StandIn, verdicts
 GONE_SECONDS = 0.06
 # A set is looked over again after this time: certificates come near their end without any other change.
 LINT_SECONDS = 3600
+_IGNORED_SHOWN = 5
 
 
 def evaluate(  # noqa: PLR0913 - all that decides about an issuer
@@ -95,6 +96,7 @@ def _observed(seen: Observation, previous: Evaluation, now: float, rules: Rules)
         stand_ins=stand_ins,
         policy_text=text,
         wrong=text.fault,
+        ignored=seen.ignored,
         gone_since=None,
         look_at=min(ends, default=math.inf),
     )
@@ -150,7 +152,14 @@ def _faults(current: Evaluation, place: str) -> dict[str, JwksError]:
     faults: dict[str, JwksError] = {current.wrong.code: current.wrong} if current.wrong else {}
     if current.decided_at is not None and current.keyset is not None and current.keyset.held:
         faults[NoKeys.code] = NoKeys(
-            f"No file in {place} gives a key, and a set without keys would lock every user out; "
-            "put a key there, or start with --allow-empty."
+            f"No file in {place} whose name matches --pattern gives a key{_ignored(current)}, and a set without keys "
+            "would lock every user out; put a key there, or start with --allow-empty."
         )
     return faults
+
+
+def _ignored(current: Evaluation) -> str:
+    """Name the files that another --pattern would read."""
+    names = current.ignored[:_IGNORED_SHOWN]
+    more = len(current.ignored) - len(names)
+    return f" (ignored: {', '.join(names)}{f' and {more} more' if more else ''})" if names else ""

@@ -59,6 +59,7 @@ class Evaluation:
         last_good: The last good version of each file.
         stand_ins: The files whose last good version counts.
         wrong: What was wrong with the folder or with ``jwks.toml`` in the last observation.
+        ignored: The names of files that are not key files, as of the last observation.
         gone_since: Since when there is no folder.
         build_at: When the set must be built again.
         look_at: When a grace period ends, so that the folder must be observed again.
@@ -80,6 +81,7 @@ class Evaluation:
     last_good: Mapping[str, LastGood[KeyFile]] = field(default_factory=lambda: MappingProxyType({}))
     stand_ins: Mapping[str, StandIn] = field(default_factory=lambda: MappingProxyType({}))
     wrong: JwksError | None = None
+    ignored: tuple[str, ...] = ()
     gone_since: float | None = None
     build_at: float = math.inf
     look_at: float = math.inf

@@ -22,6 +22,8 @@ CODES = (
     "subpath-mount",
     "policy-entry-unmatched",
 )
+# The subject of a finding that is about the whole set.
+OF_THE_SET = "set"
 MAX_KEYS = 10
 MAX_BODY_BYTES = 45 * 1024
 EXPIRY_SECONDS = 14 * 86400
@@ -50,14 +52,20 @@ def lint(evaluation: Evaluation, mounted: Collection[str], now: float) -> tuple[
 
 def _of_the_set(keyset: KeySet) -> Iterator[Finding]:
     if not keyset.keys:
-        yield Finding("empty-set", "set", "The set has no key, so no token verifies; put a key into the directory.")
+        yield Finding(
+            "empty-set", OF_THE_SET, "The set has no key, so no token verifies; put a key into the directory."
+        )
     if len(keyset.keys) > MAX_KEYS:
-        yield Finding("many-keys", "set", f"The set has more than {MAX_KEYS} keys; remove those that no token needs.")
+        yield Finding(
+            "many-keys", OF_THE_SET, f"The set has more than {MAX_KEYS} keys; remove those that no token needs."
+        )
     if sum(len(key.json) + 1 for key in keyset.keys) > MAX_BODY_BYTES:
-        yield Finding("large-body", "set", "The set is over 45 KiB, and clients stop reading at 50 KiB; remove keys.")
+        yield Finding(
+            "large-body", OF_THE_SET, "The set is over 45 KiB, and clients stop reading at 50 KiB; remove keys."
+        )
     if keyset.keys and not any(key.public.kind.kty == "RSA" and key.use == "sig" for key in keyset.keys):
         yield Finding(
-            "no-rsa", "set", "No key has an RSA alg, which OpenID Connect clients expect unless told otherwise."
+            "no-rsa", OF_THE_SET, "No key has an RSA alg, which OpenID Connect clients expect unless told otherwise."
         )
 
 

@@ -1,7 +1,7 @@
 """One look at an issuer's folder, as a value."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jwks_server.errors import PolicyInvalid
 from jwks_server.keys.keyset import KeyFile
@@ -16,12 +16,14 @@ class Observation:
         policy: The text of ``jwks.toml``, or why it can't be read; None if there is no such file.
         whole: Whether the folder changes as a whole: a Kubernetes volume, or another folder than last time.
         there: Whether the folder exists.
+        ignored: The names of files that are not key files, because of their names. They change nothing.
     """
 
     files: Mapping[str, KeyFile]
     policy: bytes | PolicyInvalid | None
     whole: bool
     there: bool = True
+    ignored: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
     def nothing(cls, *, whole: bool) -> "Observation":

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -10,24 +11,30 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from jwks_server.address import AnyAddress, parse_address
+from jwks_server.address import Address, AnyAddress, parse_address
+from jwks_server.errors import ConfigError
 from jwks_server.keys.policy import Policy
-from jwks_server.options.option import Option
+from jwks_server.options.completion import Folder
+from jwks_server.options.option import Argument, Option
 from jwks_server.options.settings import Limits, Listening, Settings, Timing
-from jwks_server.options.table import ADMIN_BIND, DIRECTORY_VARIABLE, KEY_OPTIONS, SERVER_OPTIONS
+from jwks_server.options.table import ADMIN_BIND, ADMIN_HOST, BIND, DIRECTORY_VARIABLE, KEY_OPTIONS, SERVER_OPTIONS
 
 Decorated = Callable[..., None]
 
 _ADMIN = "admin"
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
+_URL = re.compile("https?:/", re.IGNORECASE)
 
 
 def _directory(_context: click.Context, _parameter: click.Parameter, value: str) -> Path:
-    if not value:
-        raise click.BadParameter("An empty DIR is not a directory; write . for the current one.")
+    if _URL.match(value):
+        raise click.BadParameter(f"{value} is a URL; give a directory. In diff, DIR stands before the URL.")
     return Path(value)
 
 
-directory_argument = click.argument("directory", metavar="DIR", envvar=DIRECTORY_VARIABLE, callback=_directory)
+directory_argument = click.argument(
+    "directory", cls=Argument, metavar="DIR", type=Folder(), envvar=DIRECTORY_VARIABLE, callback=_directory
+)
 
 
 def with_options(*options: Option) -> Callable[[Decorated], Decorated]:
@@ -114,9 +121,42 @@ def _listening(given: Mapping[str, Any]) -> Listening:
     public: tuple[AnyAddress, ...] = tuple(one for name, one in passed if name != _ADMIN)
     is_default = click.get_current_context().get_parameter_source("bind") is ParameterSource.DEFAULT
     if not public or not is_default:
-        public += tuple(parse_address(text) for text in given["bind"])
+        public += tuple(parse_address(text, _source(BIND)) for text in given["bind"])
     admin: tuple[AnyAddress, ...] = tuple(one for name, one in passed if name == _ADMIN)
     if not admin and given["admin_bind"] != "off":
-        admin = (parse_address(given["admin_bind"], ADMIN_BIND.flag),)
-    listening: Listening = _fill(Listening, {**given, "public": public, "admin": admin})
+        admin = (parse_address(given["admin_bind"], _source(ADMIN_BIND)),)
+    _refuse_repeated((*public, *admin))
+    # What healthcheck and people who know the address ask for is answered without another option.
+    own = (one.host.lower() for one in admin if isinstance(one, Address) and one.host)
+    hosts = (*map(_host, given["admin_host"]), *own)
+    listening: Listening = _fill(Listening, {**given, "public": public, "admin": admin, "admin_hosts": hosts})
     return listening
+
+
+def _source(option: Option) -> str:
+    """Name the place that an option's value came from: its flag or its variable."""
+    source = click.get_current_context().get_parameter_source(_name(option))
+    return str(option.variable) if source is ParameterSource.ENVIRONMENT else option.flag
+
+
+def _refuse_repeated(addresses: tuple[AnyAddress, ...]) -> None:
+    """Refuse an address that is there twice, before the first is listened on. Each port 0 is another port.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    fixed = [one for one in addresses if not isinstance(one, Address) or one.port]
+    repeated = next((one for number, one in enumerate(fixed) if one in fixed[:number]), None)
+    if repeated is not None:
+        raise ConfigError(f"The address {repeated} is given twice; listen at it once.")
+
+
+def _host(text: str) -> str:
+    """Read a host name, in lower case.
+
+    Raises:
+        ConfigError: The text isn't one.
+    """
+    if not _HOST.fullmatch(text):
+        raise ConfigError(f"{_source(ADMIN_HOST)} {text} is not a host name without a port; correct it.")
+    return text.lower()

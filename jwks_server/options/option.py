@@ -1,17 +1,25 @@
 """An option: declared as data, read from the command line or from its environment variable."""
 
 import math
-from collections.abc import Callable
+import os
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
+
+from jwks_server.errors import ConfigError
 
 F = TypeVar("F", bound=Callable[..., None])
 
 PREFIX = "JWKS_SERVER_"
 _MODE_BITS = 0o777
+_EMPTY = "is empty; give it a value, or leave it out."
+_DIGITS = re.compile(r"[+-]?[0-9]{1,20}", re.ASCII)
+_NUMBER = re.compile(r"[+-]?([0-9]{1,20}\.?[0-9]{0,20}|\.[0-9]{1,20})(e[+-]?[0-9]{1,3})?", re.ASCII | re.IGNORECASE)
 
 
 class Group(StrEnum):
@@ -35,10 +43,24 @@ class Seconds(click.FloatRange):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401 - click's own signature
         """Read a number; NaN passes every comparison, so it is refused by itself."""
+        if isinstance(value, str) and not _NUMBER.fullmatch(value):
+            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
         seconds = float(super().convert(value, param, ctx))
         if not math.isfinite(seconds):
-            self.fail(f"{value} is not a number of seconds.", param, ctx)
+            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
         return seconds
+
+
+class Whole(click.IntRange):
+    """A whole number."""
+
+    name = "whole number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401 - click's own signature
+        """Read a number as people write it: digits only."""
+        if isinstance(value, str) and not _DIGITS.fullmatch(value):
+            self.fail(f"{value!r} is not a whole number.", param, ctx)
+        return int(super().convert(value, param, ctx))
 
 
 class Mode(click.ParamType[int]):
@@ -117,12 +139,52 @@ class Option:
         return click.option(*names, cls=Parameter, group=self.group, **attributes)(command)
 
 
-class Parameter(click.Option):
+class _Strict(click.Parameter):
+    """A parameter that refuses empty values, and whose errors name the variable that gave the value."""
+
+    def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, ParameterSource]:
+        """Take the value from the command line or from the variable.
+
+        Raises:
+            ConfigError: It is empty. click would take an empty variable for one that is not set.
+        """
+        value, source = super().consume_value(ctx, opts)
+        if ctx.resilient_parsing:
+            return value, source
+        if source is ParameterSource.COMMANDLINE:
+            if "" in (value if isinstance(value, tuple | list) else (value,)):
+                raise ConfigError(f"{self._shown(ctx)} {_EMPTY}")
+        elif isinstance(self.envvar, str) and not os.environ.get(self.envvar, "set").strip():
+            raise ConfigError(f"The environment variable {self.envvar} {_EMPTY}")
+        return value, source
+
+    def handle_parse_result(
+        self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
+    ) -> tuple[Any, list[str]]:
+        """Read the value; if it is wrong, name the place that it came from."""
+        try:
+            return super().handle_parse_result(ctx, opts, args)
+        except click.BadParameter as exc:
+            if exc.param is self:
+                by_variable = ctx.get_parameter_source(str(self.name)) is ParameterSource.ENVIRONMENT
+                exc.param_hint = f"'{self.envvar if by_variable else self._shown(ctx)}'"
+            raise
+
+    def _shown(self, ctx: click.Context) -> str:
+        """Name it as the command line does: its flag, or what stands for an argument."""
+        return self.make_metavar(ctx) if self.opts[0] == self.name else self.opts[0]
+
+
+class Parameter(_Strict, click.Option):
     """An option as click keeps it, with its heading."""
 
     def __init__(self, *arguments: Any, group: Group, **attributes: Any) -> None:  # noqa: ANN401 - click's own signature
         super().__init__(*arguments, **attributes)
         self.group = group
+
+
+class Argument(_Strict, click.Argument):
+    """An argument of a command."""
 
 
 class Command(click.Command):

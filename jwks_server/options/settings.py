@@ -16,6 +16,9 @@ Loop = Literal["uvloop", "asyncio"]
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+")
 # RFC 9110 section 8.3.1.
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+(?:; ?[A-Za-z0-9-]+=[A-Za-z0-9._-]+)*")
+# fnmatch's: a closing bracket that comes first stands for itself.
+_CLASS = re.compile(r"\[!?(\]?[^\]]*)\]")
+_RANGE = re.compile(r".-.", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class Listening:
     Attributes:
         public: The public listener's addresses.
         admin: The admin listener's addresses; empty for no admin listener.
+        admin_hosts: The host names, besides localhost, under which the admin listener answers.
         unix_mode: The mode of unix sockets.
         reuse_port: Whether several processes share a port.
         tls_cert: The file of the certificate chain, for TLS on the public listener; None for no TLS.
@@ -92,6 +96,7 @@ class Listening:
 
     public: tuple[AnyAddress, ...]
     admin: tuple[AnyAddress, ...] = ()
+    admin_hosts: tuple[str, ...] = ()
     unix_mode: int = 0o660
     reuse_port: bool = False
     tls_cert: Path | None = None
@@ -157,3 +162,7 @@ class Settings:
             raise ConfigError(
                 f"--pattern {unusable[0]!r} can't match a key file; remove slashes and the dot at its start."
             )
+        for pattern in self.patterns:
+            for found in _CLASS.findall(pattern):
+                if reverse := [one for one in _RANGE.findall(found) if one[0] > one[-1]]:
+                    raise ConfigError(f"--pattern {pattern!r} has the range {reverse[0]}, which holds no character.")

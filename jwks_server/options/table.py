@@ -7,7 +7,7 @@ import click
 
 from jwks_server.keys.kinds import ED_ALGS, OPTIONAL_KINDS, RSA_ALGS, KidScheme
 from jwks_server.keys.policy import MAX_SECONDS
-from jwks_server.options.option import Group, Mode, Option, Seconds
+from jwks_server.options.option import Group, Mode, Option, Seconds, Whole
 from jwks_server.options.settings import Loop
 
 DIRECTORY_VARIABLE = "JWKS_SERVER_DIR"
@@ -16,7 +16,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 _READABLE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 _SECONDS = Seconds(0, MAX_SECONDS)
 _TIMEOUT = Seconds(0.01, MAX_SECONDS)
-_WHOLE_SECONDS = click.IntRange(0, MAX_SECONDS)
+_WHOLE_SECONDS = Whole(0, MAX_SECONDS)
 _TEXT = click.STRING
 
 
@@ -24,7 +24,7 @@ def _seconds(flag: str, group: Group, default: float, text: str, values: Seconds
     return Option(flag, group, text, values, default, metavar="SECONDS")
 
 
-def _number(flag: str, default: int, values: click.IntRange, metavar: str, text: str) -> Option:
+def _number(flag: str, default: int, values: Whole, metavar: str, text: str) -> Option:
     return Option(flag, Group.LIMITS, text, values, default, metavar=metavar)
 
 
@@ -32,8 +32,11 @@ def _switch(flag: str, group: Group, text: str) -> Option:
     return Option(flag, group, text)
 
 
-def _one_of(flag: str, group: Group, choices: tuple[str, ...], default: str, text: str) -> Option:
-    return Option(flag, group, text, click.Choice(choices), default, metavar=flag.rpartition("-")[2].upper())
+def _one_of(  # noqa: PLR0913 - all that differs
+    flag: str, group: Group, choices: tuple[str, ...], default: str, text: str, *, any_case: bool = False
+) -> Option:
+    values = click.Choice(choices, case_sensitive=not any_case)
+    return Option(flag, group, text, values, default, metavar=flag.rpartition("-")[2].upper())
 
 
 PASSPHRASE_FILE = Option(
@@ -56,6 +59,24 @@ ADMIN_BIND = Option(
     _TEXT,
     "127.0.0.1:8081",
     metavar="ADDRESS",
+)
+ADMIN_HOST = Option(
+    "--admin-host",
+    Group.LISTENERS,
+    "Answer on the admin listener under this host name too, besides IP addresses and localhost. Can be repeated.",
+    _TEXT,
+    metavar="NAME",
+    repeatable=True,
+)
+BIND = Option(
+    "--bind",
+    Group.LISTENERS,
+    "Listen at HOST:PORT, [IPV6]:PORT (port 0 takes any free port), unix:PATH or fd:N. Sockets from systemd are "
+    "used too, and replace the default. Can be repeated.",
+    _TEXT,
+    "127.0.0.1:8080",
+    metavar="ADDRESS",
+    repeatable=True,
 )
 URL = Option(
     "--url",
@@ -149,17 +170,9 @@ SERVER_OPTIONS = (
         "How long a file that turned bad keeps its last good keys. It may be half written.",
         Seconds(0, 3600),
     ),
-    Option(
-        "--bind",
-        Group.LISTENERS,
-        "Listen at HOST:PORT, [IPV6]:PORT (port 0 takes any free port), unix:PATH or fd:N. Sockets from systemd are "
-        "used too, and replace the default. Can be repeated.",
-        _TEXT,
-        "127.0.0.1:8080",
-        metavar="ADDRESS",
-        repeatable=True,
-    ),
+    BIND,
     ADMIN_BIND,
+    ADMIN_HOST,
     Option("--unix-mode", Group.LISTENERS, "The mode of unix sockets, in octal.", Mode(), "660", metavar="MODE"),
     _switch("--reuse-port", Group.LISTENERS, "Let several processes listen at the same port."),
     Option(
@@ -175,7 +188,7 @@ SERVER_OPTIONS = (
         "--max-connections",
         Group.LIMITS,
         "How many public connections may be open at once.",
-        click.IntRange(1),
+        Whole(1),
         default_text="as many as memory and file descriptors allow, at most 50000",
         metavar="NUMBER",
     ),
@@ -184,10 +197,10 @@ SERVER_OPTIONS = (
     _seconds("--body-timeout", Group.LIMITS, 5.0, "How long a request's body is read and discarded.", _TIMEOUT),
     _seconds("--write-timeout", Group.LIMITS, 20.0, "How long a client may leave a reply unread.", _TIMEOUT),
     _seconds("--handshake-timeout", Group.LIMITS, 10.0, "How long a TLS handshake may take.", _TIMEOUT),
-    _number("--max-head", 16384, click.IntRange(4096, 2**20), "BYTES", "The largest request head."),
-    _number("--max-fields", 100, click.IntRange(64, 10000), "NUMBER", "The most header fields in a request."),
-    _number("--max-body", 65536, click.IntRange(0, 2**30), "BYTES", "How much of a request's body is discarded."),
-    _number("--backlog", 4096, click.IntRange(1, 65535), "NUMBER", "How many new connections the kernel queues."),
+    _number("--max-head", 16384, Whole(4096, 2**20), "BYTES", "The largest request head."),
+    _number("--max-fields", 100, Whole(64, 10000), "NUMBER", "The most header fields in a request."),
+    _number("--max-body", 65536, Whole(0, 2**30), "BYTES", "How much of a request's body is discarded."),
+    _number("--backlog", 4096, Whole(1, 65535), "NUMBER", "How many new connections the kernel queues."),
     _seconds("--drain", Group.SHUTDOWN, 0.0, "How long to accept connections after SIGTERM."),
     _seconds(
         "--shutdown-timeout",
@@ -205,6 +218,7 @@ SERVER_OPTIONS = (
         ("debug", "info", "warning", "error"),
         "info",
         "The least severe level that is logged.",
+        any_case=True,
     ),
     _one_of("--loop", Group.INTERNALS, get_args(Loop), "uvloop", "The event loop."),
     _switch(

@@ -15,6 +15,7 @@ from yarl import URL
 
 from jwks_server import __version__
 from jwks_server.errors import ConfigError, FetchFailed
+from jwks_server.text import reason
 from jwks_server.threads import in_thread
 
 _MAX_BYTES = 1024 * 1024
@@ -150,8 +151,7 @@ async def fetch(client: aiohttp.ClientSession, url: URL, known: Answer | None = 
     except TimeoutError as exc:
         raise FetchFailed(f"{url} didn't answer in {_TIMEOUT.total:g} s; check that it can be reached.") from exc
     except (aiohttp.ClientError, OSError, ValueError) as exc:
-        reason = " ".join(str(exc).split()) or type(exc).__name__
-        raise FetchFailed(f"{url} can't be fetched: {reason}; check that it can be reached.") from exc
+        raise FetchFailed(f"{url} can't be fetched: {_why(exc)}; check that it can be reached.") from exc
 
 
 async def resolve(url: URL) -> frozenset[str]:
@@ -167,8 +167,20 @@ async def resolve(url: URL) -> frozenset[str]:
     except TimeoutError as exc:
         raise FetchFailed(f"{url.host} didn't resolve in {_TIMEOUT.total:g} s; check the resolver.") from exc
     except (OSError, UnicodeError) as exc:
-        raise FetchFailed(f"{url.host} doesn't resolve: {exc}; check the name.") from exc
+        raise FetchFailed(f"{url.host} doesn't resolve: {_why(exc)}; check the name.") from exc
     return frozenset(str(address[0]) for *_, address in found)
+
+
+def _why(exc: Exception) -> str:
+    """Describe what aiohttp raises: in the system's words if it comes from there, without the URL."""
+    cause = exc.os_error if isinstance(exc, aiohttp.ClientConnectorError) else exc
+    if isinstance(exc, aiohttp.ClientConnectorCertificateError):
+        cause = exc.certificate_error
+    if isinstance(cause, socket.gaierror):  # its numbers are not the system's
+        text = str(cause.strerror)
+    else:
+        text = reason(cause) if isinstance(cause, OSError) else str(cause)
+    return " ".join(text.split()) or type(exc).__name__
 
 
 def _confirmed(known: Answer, headers: CIMultiDictProxy[str]) -> Answer:

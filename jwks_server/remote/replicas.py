@@ -51,7 +51,7 @@ class Replicas:
             async with asyncio.timeout_at(deadline):
                 addresses = await client.resolve(url)
         except FetchFailed as error:
-            round_.add(unresolved, ReplicaAnswer(None, reason=error.message))
+            round_.add(unresolved, _no_answer(url, error))
             return
         except TimeoutError:
             round_.add_timeout(unresolved)
@@ -68,13 +68,18 @@ class Replicas:
                 reply = await client.fetch(session, url, self._replies.get(replica))
             keys = reply.keys()
         except FetchFailed as error:
-            round_.add(replica, ReplicaAnswer(None, reason=error.message))
+            round_.add(replica, _no_answer(url, error))
         except TimeoutError:
             round_.add_timeout(replica)
         else:
             self._replies[replica] = reply
             serves = any(key.get("kid") == self._kid for key in keys)
             round_.add(replica, ReplicaAnswer(serves, reply.max_age))
+
+
+def _no_answer(url: URL, error: FetchFailed) -> ReplicaAnswer:
+    """Say why there was no set; the URL stands before it already."""
+    return ReplicaAnswer(None, reason=error.message.removeprefix(f"{url} ").removeprefix(f"{url.host} "))
 
 
 class _Round:

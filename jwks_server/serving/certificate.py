@@ -39,6 +39,7 @@ class Certificate:
         self._seen = self._fingerprint()
         self._error: TlsInvalid | None = None
         self._asked = asyncio.Event()
+        self._waiting: list[asyncio.Future[None]] = []
         self._pair = read(self._files)
         self.context = new_context(self._pair)
         self._made = time.monotonic()
@@ -49,6 +50,7 @@ class Certificate:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._asked.wait(), _POLL_SECONDS)
             self._asked.clear()
+            waiting, self._waiting = self._waiting, []
             try:
                 # A file system that hangs leaves a thread behind; it must not stop later reloads.
                 await asyncio.wait_for(self._reload_if_changed(), _READ_SECONDS)
@@ -56,12 +58,18 @@ class Certificate:
                 self._fail(TlsInvalid(f"{self._files[0]} or {self._files[1]} can't be read in time; check the disk."))
             except TlsInvalid as error:
                 self._fail(error)
+            for one in waiting:
+                if not one.done():
+                    one.set_result(None)
             if time.monotonic() - self._made >= _CONTEXT_SECONDS:
                 self._renew(await in_thread(lambda: new_context(self._pair)))
 
-    def reload_soon(self) -> None:
-        """Check the files at the next opportunity."""
+    async def reload(self) -> None:
+        """Check the files now; return when they have been read, or can't be."""
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.append(done)
         self._asked.set()
+        await done
 
     async def _reload_if_changed(self) -> None:
         seen = await in_thread(self._fingerprint)

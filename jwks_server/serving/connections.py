@@ -59,23 +59,28 @@ class Connections:
     Attributes:
         time: The event loop's clock at the last tick: exact enough for deadlines, and cheap to read.
         draining: Whether each answer is its connection's last.
+        private: Whether web pages of other origins may not read the refusals.
         finishing: Whether connections without a request are closed after a short wait.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a listener's connections share
         self,
         server: web.Server,
         limits: Limits,
         cache: ResponseCache | None,
         traffic: Traffic,
         log_access: LogAccess | None = None,
+        *,
+        private: bool = False,
     ) -> None:
         self.server = server
         self.limits = limits
         self.traffic = traffic
         self.log_access = log_access
         self.time = asyncio.get_running_loop().time()
+        self.private = private
         self.draining = False
+        self._cut = False
         self.finishing = False
         self.find_response: Callable[[bytes], CachedResponse | None] = cache.find if cache else _nothing
         self._cache = cache
@@ -187,11 +192,18 @@ class Connections:
         self.finishing = True
         self._empty.clear()
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(0 if self._cut else seconds):
                 if len(self):
                     await self._empty.wait()
         for connection in self.open:
             connection.close()
+
+    def cut(self) -> None:
+        """Close every connection at once, also those that ``finish`` waits for."""
+        self._cut = True
+        for connection in self.open:
+            connection.close()
+            self.forget(connection)
 
 
 def _nothing(_request: bytes) -> None:

@@ -87,7 +87,7 @@ class OpenConnection(asyncio.Protocol):
         self._last = True
         if not isinstance(problem, MethodNotAllowed):
             self._connections.note_refusal(self.peer, problem)
-        reply = refusal(problem, to_head=is_head_request(beginning))
+        reply = refusal(problem, to_head=is_head_request(beginning), private=self._connections.private)
         self._wire.write(reply)
         self._connections.traffic.answers[problem.status, "application"] += 1
         self._replied(request, problem.status, len(reply), "application", closes=True)

@@ -48,8 +48,14 @@ def fault(exc: BaseException | None) -> InternalError:
     return InternalError("The server failed to handle the request; the failure has been logged.")
 
 
-def refusal(error: Problem, *, to_head: bool = False) -> bytes:
-    """Write a problem document as finished bytes, for data that is not a request; the connection ends with it."""
+def refusal(error: Problem, *, to_head: bool = False, private: bool = False) -> bytes:
+    """Write a problem document as finished bytes, for data that is not a request; the connection ends with it.
+
+    Args:
+        error: What is wrong.
+        to_head: Whether the request is a HEAD, whose answer has no body.
+        private: Whether web pages of other origins may not read it.
+    """
     body = _document(error)
     fields = {
         **_headers(error),
@@ -57,6 +63,8 @@ def refusal(error: Problem, *, to_head: bool = False) -> bytes:
         "Date": formatdate(usegmt=True),
         "Connection": "close",
     }
+    if private:
+        del fields[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN]
     lines = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}"]
     lines += [f"{name}: {value}" for name, value in fields.items()]
     return "\r\n".join((*lines, "", "")).encode("ascii") + (b"" if to_head else body)

@@ -20,13 +20,14 @@ from jwks_server.stats import Traffic
 
 
 @asynccontextmanager
-async def prepared(
+async def prepared(  # noqa: PLR0913 - what a listener's connections share
     app: web.Application,
     limits: Limits,
     traffic: Traffic,
     *,
     cache: ResponseCache | None = None,
     log_access: LogAccess | None = None,
+    private: bool = False,
 ) -> AsyncIterator[Connections]:
     """Prepare to answer connections with an application, until the context ends.
 
@@ -36,13 +37,14 @@ async def prepared(
         traffic: Counts what they do.
         cache: The response cache; None to pass every request to the application.
         log_access: As in ``Connections``.
+        private: As in ``Connections``.
     """
     runner = web.AppRunner(app, shutdown_timeout=0)
     await runner.setup()
     try:
         if runner.server is None:
             raise AssertionError("a runner that has been set up has a server")
-        yield Connections(runner.server, limits, cache, traffic, log_access)
+        yield Connections(runner.server, limits, cache, traffic, log_access, private=private)
     finally:
         await runner.cleanup()
 

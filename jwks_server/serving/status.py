@@ -35,8 +35,8 @@ class Reported:
         if self.connections.draining:
             return "The process is draining: it received SIGTERM."
         if not self.catalog.current.entries:
-            faults = [f"{one.message} [{one.code}]" for errors in self.reloads.faults.values() for one in errors]
-            return " ".join(("No key set has been loaded yet.", *faults))
+            codes = dict.fromkeys(f"[{one.code}]" for errors in self.reloads.faults.values() for one in errors)
+            return " ".join(("No key set has been loaded yet; see the log, or /status.", *codes))
         return ""
 
 

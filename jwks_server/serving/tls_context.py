@@ -106,7 +106,7 @@ def load(context: ssl.SSLContext, pair: Pair) -> None:
             context.load_cert_chain(chain, key, password=b"")
     except (OSError, ValueError) as exc:
         # OpenSSL's error numbers are not the system's.
-        why = reason(exc) if isinstance(exc, OSError) and not isinstance(exc, ssl.SSLError) else str(exc)
+        why = reason(exc) if isinstance(exc, OSError) else str(exc)
         raise _invalid(pair.names, why) from exc
 
 

@@ -98,6 +98,8 @@ def key_file(path: Path, passphrase: bytes | None) -> KeyFile:
     Raises:
         KeyFileError: The file gives no key.
     """
+    if os.path.isdir(path):  # noqa: PTH112 - False, not an error, for a name that is too long
+        raise FileNotRegular("This is a directory; name a key file in it, or run check for the directory.")
     data = single(path)
     if data is None:
         raise FileUnreadable("There is no such file; check its name.")

@@ -58,24 +58,30 @@ class Folder:
             whole: Whether it is known to change as a whole.
             nested: Whether the folders below it are read too.
         """
-        known = dict(self._read_files(here.data, "", _VOLUME_DEPTH if nested else 0, passphrase))
+        ignored: list[str] = []
+        known = dict(self._read_files(here.data, "", _VOLUME_DEPTH if nested else 0, passphrase, ignored))
         identity = here.identity
         whole = whole or here.link is not None or identity != self._identity
         self._known, self._identity = known, identity
-        return Observation({name: known[name].file for name in sorted(known)}, _read_policy(here.data), whole)
+        files = {name: known[name].file for name in sorted(known)}
+        return Observation(files, _read_policy(here.data), whole, ignored=tuple(sorted(ignored)))
 
-    def _read_files(self, folder: int, base: str, depth: int, passphrase: bytes | None) -> Iterator[tuple[str, _Read]]:
+    def _read_files(
+        self, folder: int, base: str, depth: int, passphrase: bytes | None, ignored: list[str]
+    ) -> Iterator[tuple[str, _Read]]:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.startswith("."):
                     continue
                 if depth and entry.is_dir(follow_symlinks=False):
                     with descriptor(entry.name, folder) as below:
-                        yield from self._read_files(below, f"{base}{entry.name}/", depth - 1, passphrase)
+                        yield from self._read_files(below, f"{base}{entry.name}/", depth - 1, passphrase, ignored)
                 elif self._is_key_file(entry.name):
                     name = base + entry.name
                     if read := self._observe(entry, folder, name, passphrase):
                         yield name, read
+                elif entry.name != FILE_NAME and not _may_be_a_folder(entry):
+                    ignored.append(base + entry.name)
 
     def _observe(self, entry: os.DirEntry[str], folder: int, name: str, passphrase: bytes | None) -> _Read | None:
         """Read a file unless it is known; return None if it is gone since it was listed."""
@@ -97,6 +103,11 @@ class Folder:
                 return replace(known, fingerprint=None)
             error = FileUnreadable(f"The file can't be read: {reason(exc)}; fix it.")
         return _Read(KeyFile(name, error=error))
+
+
+def _may_be_a_folder(entry: os.DirEntry[str]) -> bool:
+    """Tell whether it is a folder, or a link that may lead to one; a link is not followed, since that may hang."""
+    return entry.is_symlink() or entry.is_dir(follow_symlinks=False)
 
 
 def _read(name: str, data: bytes, status: os.stat_result, known: _Read | None, passphrase: bytes | None) -> _Read:

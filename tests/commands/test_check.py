@@ -27,7 +27,7 @@ def test_good(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     rows = [line.split() for line in done.stdout.splitlines()]
     assert rows == [
-        ["FILE", "VERDICT", "KID"],
+        ["FILE", "VERDICT", "KID", "ALG"],
         ["a.pem", "published", thumbprint(key("RSA")), "RS256"],
         ["b.pem", "published", thumbprint(key("P-256")), "ES256"],
     ]
@@ -188,3 +188,27 @@ def test_revoked_by_thumbprint(tmp_path: Path, remove_at: str) -> None:
     code, document = checked(tmp_path)
     assert code == 0
     assert [(file["kid"], file["verdict"]) for file in document["files"]] == [("a", "published"), ("b", "revoked")]
+
+
+def test_ignored_files_are_listed(tmp_path: Path) -> None:
+    """Files whose names don't match --pattern are listed with the reason; hidden ones and jwks.toml are not."""
+    for name in ("a.pem", "private.key", "public.PEM", ".hidden", "jwks.toml"):
+        (tmp_path / name).write_bytes(public_pem(key("RSA")) if name.startswith("a") else b"")
+    code, document = checked(tmp_path)
+    assert code == 0
+    assert [one["file"] for one in document["ignored"]] == ["private.key", "public.PEM"]
+    done = run("check", tmp_path)
+    assert "private.key  ignored\n    The name doesn't match --pattern.\n" in done.stdout
+
+
+def test_a_set_without_keys_names_what_was_ignored(tmp_path: Path) -> None:
+    """The fault mentions --pattern and the ignored names, and its label is the folder."""
+    for folder in (tmp_path, tmp_path / "ok"):
+        folder.mkdir(exist_ok=True)
+        (folder / "private.key").write_bytes(b"")
+    (tmp_path / "ok" / "jwks.toml").write_bytes(b"")
+    done = run("check", tmp_path)
+    assert done.returncode == 1
+    assert f"{tmp_path}/ok: No file in {tmp_path}/ok whose name matches --pattern gives a key" in done.stdout
+    assert "(ignored: private.key)" in done.stdout
+    assert "\n/" not in done.stdout.replace(f"\n{tmp_path}", "")

@@ -30,6 +30,28 @@ def test_completes(words: str, expected: set[str]) -> None:
     assert {line.partition(",")[2] for line in done.stdout.splitlines()} == expected
 
 
+@pytest.mark.parametrize("words", ["check ke", "diff ke", "verify token ke", "render keys --out ke"])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_every_shell_is_told_to_list_folders(shell: str, words: str) -> None:
+    """For DIR, SOURCE and --out the answer names no candidate, but the type for which the script lists folders."""
+    current = "ke" if shell == "fish" else str(len(words.split()))
+    done = run(_JWKS_SERVER_COMPLETE=f"{shell}_complete", COMP_WORDS=f"jwks-server {words}", COMP_CWORD=current)
+    assert done.stdout.replace("\n", ",").split(",")[0] == "dir"
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_take_it(shell: str) -> None:
+    """The shell reads the script without an error."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    script = run("completion", shell).stdout
+    program = script if shell == "fish" else f"autoload -U compinit && compinit -u\n{script}"
+    done = subprocess.run(
+        [str(shutil.which(shell)), "-c", program], capture_output=True, timeout=HANG_SECONDS, check=True
+    )
+    assert done.stderr == b""
+
+
 def test_bash_takes_it() -> None:
     """Bash registers the completion that the script defines."""
     bash = shutil.which("bash")

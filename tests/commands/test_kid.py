@@ -54,24 +54,24 @@ def test_a_name_that_can_be_no_kid(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "code"),
+    ("content", "exit_code", "code"),
     [
-        (None, "file-unreadable"),
-        (b"", "pem-missing"),
-        (b"x" * 70_000, "file-too-large"),
-        ("folder", "file-not-regular"),
+        (None, 2, "file-unreadable"),
+        (b"", 1, "pem-missing"),
+        (b"x" * 70_000, 1, "file-too-large"),
+        ("folder", 2, "file-not-regular"),
     ],
 )
 @pytest.mark.parametrize("command", ["kid", "inspect"])
-def test_refused(tmp_path: Path, command: str, content: bytes | str | None, code: str) -> None:
-    """A file without a key is one line that names it, with its code, and exit code 1."""
+def test_refused(tmp_path: Path, command: str, content: bytes | str | None, exit_code: int, code: str) -> None:
+    """A file without a key is one line that names it, with its code: 1 is a no, and 2 is no answer."""
     path = tmp_path / "a.pem"
     if content == "folder":
         path.mkdir()
     elif isinstance(content, bytes):
         path.write_bytes(content)
     done = run(command, path)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (exit_code, "", 1)
     assert str(path) in done.stderr
     assert f"[{code}]" in done.stderr
 

@@ -250,6 +250,7 @@ async def test_a_bar_on_a_terminal() -> None:
         shown = await asyncio.to_thread(drain, ours)
         assert await process.wait() == 1
     assert b"0 of 1 replicas, giving up in 0:0" in shown
+    assert b"; missing: 127.0.0.1" in shown
 
 
 def drain(descriptor: int) -> bytes:
@@ -288,3 +289,21 @@ def test_wrong_usage(arguments: list[str], mentions: str) -> None:
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert mentions in done.stderr
     assert "[config-invalid]" in done.stderr
+
+
+async def test_what_could_not_be_reached_is_told_once() -> None:
+    """The sentence has the URL once, and the system's words instead of the library's."""
+    url = "http://127.0.0.1:1/jwks"
+    done = await asyncio.to_thread(run, "wait", KID, url, "--timeout", "0.3", "--interval", "0.01")
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert (last.count(url), "ssl:" in last, "Connection refused" in last) == (1, False, True)
+    assert last.endswith("[wait-timeout]")
+
+
+async def test_https_from_a_server_without_tls() -> None:
+    """OpenSSL's words are put into a sentence, without the place in its source."""
+    async with answering(b"{}") as url:
+        done = await asyncio.to_thread(run, "wait", KID, url.replace("http", "https"), "--timeout", "0.3")
+    assert "doesn't answer with TLS" in done.stderr
+    assert "_ssl.c" not in done.stderr

@@ -135,8 +135,8 @@ NAMED = (
         "HEAD gets a body where the parser refuses it",
         "The answer to HEAD never has a body.",
         "serving/open_connection.py",
-        "to_head=is_head_request(beginning)",
-        "to_head=False",
+        "to_head=is_head_request(beginning), ",
+        "to_head=False, ",
         ("serving/test_promises.py::test_head_that_the_parser_refuses_has_no_body",),
     ),
     Mutant(

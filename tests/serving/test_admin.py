@@ -59,9 +59,9 @@ async def test_public_and_admin_are_apart(tmp_path: Path) -> None:
         for path in ("/livez", "/readyz", "/metrics", "/status"):
             last = b"GET %b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % path.encode()
             assert statuses(await raw(server.port, last)) == [404]
-            post = b"POST %b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % path.encode()
+            post = b"POST %b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % path.encode()
             assert b"\r\nAllow: GET, HEAD\r\n" in await raw(server.admin, post)
-        assert statuses(await raw(server.admin, _LAST)) == [404]
+        assert statuses(await raw(server.admin, _LAST.replace(b"Host: a", b"Host: localhost"))) == [404]
 
 
 async def test_metrics_of_keys(tmp_path: Path) -> None:
@@ -187,3 +187,49 @@ async def test_any_file_name_and_any_accept(tmp_path: Path) -> None:
         ):
             assert (await admin(server, "/metrics", Accept=accept))[0] == 200
         assert (await admin(server, "/status"))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        *((one, 200) for one in ("127.0.0.1", "127.0.0.1:8081", "10.1.2.3", "[::1]", "[::1]:8081", "localhost")),
+        *((one, 200) for one in ("LOCALHOST:1", "localhost.", "jwks.internal", "JWKS.internal:80", "other")),
+        *((one, 421) for one in ("evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "jwks", "x:1")),
+    ],
+)
+async def test_a_name_that_resolves_here_reads_nothing(tmp_path: Path, host: str, expected: int) -> None:
+    """Under another host name than those of --admin-host, as after DNS rebinding, each path is refused."""
+    async with serving(tmp_path, "--admin-host", "jwks.internal", "--admin-host", "other") as server:
+        for path in ("/livez", "/metrics", "/status", "/nothing"):
+            request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+            reply = await raw(server.admin, request)
+            assert statuses(reply) == [404 if (path, expected) == ("/nothing", 200) else expected]
+            assert (b"host-not-served" in reply) == (expected == 421)
+        assert statuses(await raw(server.admin, b"GET /livez HTTP/1.0\r\n\r\n")) == [200]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET /livez HTTP/1.1\r\nHost: a\r\nOrigin: http://a\r\nConnection: close\r\n\r\n",
+        b"POST /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        b"OPTIONS /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\n\r\n",
+    ],
+)
+async def test_no_answer_is_open_to_other_origins(tmp_path: Path, request_: bytes) -> None:
+    """Neither an answer nor a refusal on the admin listener lets another origin's page read it."""
+    async with serving(tmp_path) as server:
+        reply = await raw(server.admin, request_)
+    assert reply.startswith(b"HTTP/1.1 ")
+    assert b"access-control" not in reply.lower()
+
+
+async def test_readyz_names_no_path(tmp_path: Path) -> None:
+    """The probe's answer has the codes of what is wrong, and nothing of the machine's folders."""
+    async with serving(tmp_path / "missing") as server:
+        status, text, _ = await admin(server, "/readyz")
+    assert (status, "[directory-missing]" in text) == (503, True)
+    assert str(tmp_path) not in text

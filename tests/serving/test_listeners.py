@@ -127,7 +127,7 @@ async def test_socket_activation(keys: Path) -> None:
         )
         assert statuses(await ask(public.getsockname()[1])) == [200]
         reader, writer = await asyncio.open_connection("127.0.0.1", admin.getsockname()[1])
-        writer.write(b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
+        writer.write(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert statuses(await read_reply(reader)) == [200]
         writer.close()
         process.terminate()
