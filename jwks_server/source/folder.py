@@ -11,7 +11,7 @@ from jwks_server.errors import FileUnreadable, KeyFileError, PolicyInvalid
 from jwks_server.keys.keyset import KeyFile, read_file
 from jwks_server.keys.observation import Observation
 from jwks_server.keys.table import FILE_NAME
-from jwks_server.source.files import Fingerprint, contents
+from jwks_server.source.files import MAX_POLICY_BYTES, Fingerprint, contents
 from jwks_server.source.volume import Open, descriptor
 from jwks_server.text import reason
 
@@ -111,10 +111,21 @@ def _read(name: str, data: bytes, status: os.stat_result, known: _Read | None, p
 
 def _read_policy(folder: int) -> bytes | PolicyInvalid | None:
     try:
-        return contents(FILE_NAME, folder, os.stat(FILE_NAME, dir_fd=folder))
+        return contents(FILE_NAME, folder, os.stat(FILE_NAME, dir_fd=folder), MAX_POLICY_BYTES)
     except FileNotFoundError:
-        return None
+        return _link_to_nothing(folder)
     except KeyFileError as error:
         return PolicyInvalid(f"{FILE_NAME}: {error.message}")
     except OSError as exc:
         return PolicyInvalid(f"{FILE_NAME} can't be read: {reason(exc)}; fix it.")
+
+
+def _link_to_nothing(folder: int) -> PolicyInvalid | None:
+    """A link that leads nowhere says nothing about what is revoked; only a missing name says that nothing is."""
+    try:
+        os.lstat(FILE_NAME, dir_fd=folder)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        return PolicyInvalid(f"{FILE_NAME} can't be read: {reason(exc)}; fix it.")
+    return PolicyInvalid(f"{FILE_NAME} is a link that leads nowhere; fix it, or remove it.")

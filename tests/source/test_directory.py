@@ -17,7 +17,7 @@ from jwks_server import errors
 from jwks_server.keys.keyset import KeyFile
 from jwks_server.keys.observation import Observation
 from jwks_server.source.directory import Directory
-from jwks_server.source.files import MAX_FILE_BYTES
+from jwks_server.source.files import MAX_FILE_BYTES, MAX_POLICY_BYTES
 
 PATTERNS = ("*.pem", "tls.crt")
 
@@ -306,7 +306,7 @@ def test_policy_file(tmp_path: Path) -> None:
     assert scan(directory).policy is None
     (tmp_path / "jwks.toml").write_bytes(b"max_age = 5")
     assert scan(directory).policy == b"max_age = 5"
-    (tmp_path / "jwks.toml").write_bytes(b"#" * (MAX_FILE_BYTES + 1))
+    (tmp_path / "jwks.toml").write_bytes(b"#" * (MAX_POLICY_BYTES + 1))
     assert isinstance(scan(directory).policy, errors.PolicyInvalid)
 
 
