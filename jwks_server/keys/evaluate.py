@@ -124,8 +124,10 @@ def _observed(seen: Observation, previous: Evaluation, now: float, rules: Rules)
 
 
 def _same(one: Mapping[str, KeyFile], other: Mapping[str, KeyFile]) -> bool:
-    """Tell whether two observations are the same. A file with other bytes is another object, even if it is equal."""
-    return one.keys() == other.keys() and all(file is other[name] or file == other[name] for name, file in one.items())
+    """Tell whether two observations are the same. A good file with other bytes is another object."""
+    return one.keys() == other.keys() and all(
+        file is other[name] or (not file.good and file == other[name]) for name, file in one.items()
+    )
 
 
 def _changing(previous: Evaluation, believed: Believed[KeyFile], now: float) -> Mapping[str, float]:

@@ -4,10 +4,13 @@ import errno
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from jwks_server.errors import FileUnreadable, KeyFileError, PolicyInvalid
+from jwks_server.keys.evaluate import GONE_SECONDS
 from jwks_server.keys.keyset import KeyFile, read_file
 from jwks_server.keys.observation import Observation
 from jwks_server.keys.table import FILE_NAME
@@ -34,10 +37,13 @@ class Folder:
 
     Args:
         is_key_file: Tells whether a name is one of a key file.
+        path: Where the folder is.
     """
 
-    def __init__(self, is_key_file: Callable[[str], bool]) -> None:
+    def __init__(self, is_key_file: Callable[[str], bool], path: Path) -> None:
         self._is_key_file = is_key_file
+        self._path = path
+        self._resolved = ""
         self._known: Mapping[str, _Read] = {}
         self._identity: tuple[int, int] | None = None
 
@@ -60,9 +66,17 @@ class Folder:
         """
         known = dict(self._read_files(here.data, "", _VOLUME_DEPTH if nested else 0, passphrase))
         identity = here.identity
-        whole = whole or here.link is not None or identity != self._identity
+        whole = whole or here.link is not None
+        if identity != self._identity:
+            whole = self._is_swapped(here) or whole
         self._known, self._identity = known, identity
         return Observation({name: known[name].file for name in sorted(known)}, _read_policy(here.data), whole)
+
+    def _is_swapped(self, here: Open) -> bool:
+        """Tell whether a link or a rename put a finished folder here; one that was just made may still be written."""
+        resolved = os.path.realpath(self._path)
+        linked, self._resolved = resolved != self._resolved, resolved
+        return linked or time.time() - os.fstat(here.top).st_mtime > GONE_SECONDS
 
     def _read_files(self, folder: int, base: str, depth: int, passphrase: bytes | None) -> Iterator[tuple[str, _Read]]:
         with os.scandir(folder) as entries:
