@@ -12,37 +12,7 @@ from jwks_server.keys.jwk import PublicKey
 from jwks_server.keys.keyset import Key, KeySet, Lifetime
 from jwks_server.keys.kinds import Use
 from jwks_server.keys.policy import Policy
-
-
-@dataclass(frozen=True, slots=True)
-class Writing:
-    """What is being written now. Times are in seconds since the epoch.
-
-    Attributes:
-        changing: Until when each file that is being written counts as such, by name.
-        missing: Since when no file gives a key that stays for that reason, by the key's identity.
-        grace: How long such a key stays at most, in seconds.
-    """
-
-    changing: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
-    missing: Mapping[tuple[str, str], float] = field(default_factory=lambda: MappingProxyType({}))
-    grace: float = 0.0
-
-    def of(self, key: Key, now: float) -> "Missing":
-        """Tell since when a key that no file gives has been missing, and until when it stays."""
-        since = min(self.missing.get(key.identity, now), now)
-        return Missing(since, min(self.changing.get(key.file, since), since + self.grace))
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """Since when a key is missing, and until when it stays. In seconds since the epoch."""
-
-    since: float
-    until: float
-
-
-_QUIET = Writing()
+from jwks_server.keys.writing import QUIET, Missing, Writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +42,7 @@ def build(  # noqa: PLR0913, PLR0917 - all that decides about a set
     previous: KeySet | None = None,
     now: float = 0.0,
     propagation: float = 0.0,
-    writing: Writing = _QUIET,
+    writing: Writing = QUIET,
 ) -> Built:
     """Make the set that the files stand for at this moment.
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from jwks_server.errors import JwksError, NoKeys, SourceError
 from jwks_server.keys import policy_text
 from jwks_server.keys.assign import assign
-from jwks_server.keys.build import Writing, build
+from jwks_server.keys.build import build
 from jwks_server.keys.evaluation import Evaluation, Rules
 from jwks_server.keys.grace import Believed, believe
 from jwks_server.keys.keyset import KeyFile
@@ -15,6 +15,7 @@ from jwks_server.keys.observation import Observation
 from jwks_server.keys.policy import Policy
 from jwks_server.keys.unmatched import existing, matched
 from jwks_server.keys.verdict import StandIn, verdicts
+from jwks_server.keys.writing import Writing
 
 # How long a folder must be quiet until a name that vanished is gone: some writers delete files before they create them
 # again.
