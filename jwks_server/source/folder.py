@@ -73,10 +73,14 @@ class Folder:
         return Observation({name: known[name].file for name in sorted(known)}, _read_policy(here.data), whole)
 
     def _is_swapped(self, here: Open) -> bool:
-        """Tell whether a link or a rename put a finished folder here; one that was just made may still be written."""
+        """Tell whether a link, a mount or a rename put a finished folder here.
+
+        One that was just made may still be written. A rename leaves the folder's modification time as it is.
+        """
         resolved = os.path.realpath(self._path)
-        linked, self._resolved = resolved != self._resolved, resolved
-        return linked or time.time() - os.fstat(here.top).st_mtime > GONE_SECONDS
+        elsewhere = resolved != self._resolved or self._identity is None or here.identity[0] != self._identity[0]
+        self._resolved = resolved
+        return elsewhere or time.time() - os.fstat(here.top).st_mtime > GONE_SECONDS
 
     def _read_files(self, folder: int, base: str, depth: int, passphrase: bytes | None) -> Iterator[tuple[str, _Read]]:
         with os.scandir(folder) as entries:
