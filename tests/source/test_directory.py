@@ -262,7 +262,7 @@ def test_volume_inside_the_directory(tmp_path: Path) -> None:
 
 
 def test_folder_is_whole_when_a_finished_one_took_its_place(tmp_path: Path) -> None:
-    """A flat folder changes file by file, also one that was just made; one that a rename or a link put there doesn't."""
+    """A folder that was just made changes file by file; one that a rename or a link put there does not."""
     acme, finished = tmp_path / "acme", tmp_path / ".finished"
     for folder in (acme, finished):
         folder.mkdir()
