@@ -214,6 +214,16 @@ def test_a_key_that_left_its_file_stays_until_the_file_is_quiet() -> None:
     assert set(published(fourth)) == {KIDS[0], KIDS[1], KIDS[3]}
 
 
+def test_two_names_that_are_exchanged_lose_no_key() -> None:
+    """By way of a third name, one of the two is gone, and then the other one holds its key."""
+    evaluation = after(Evaluation(), 100, seen(A, B))
+    exchanged = KeyFile("a.pem", B.keys), KeyFile("b.pem", A.keys)
+    for now, files in ((110, (B,)), (110.2, exchanged[:1]), (110.4, exchanged), (115, exchanged)):
+        evaluation = after(evaluation, now, seen(*files))
+        assert set(published(evaluation)) == set(KIDS[:2])
+    assert outcomes(evaluation) == {"a.pem": ["published"], "b.pem": ["published"]}
+
+
 def test_a_file_that_is_written_without_end_loses_its_keys_after_the_grace_period() -> None:
     """However often a file changes, a key that it does not hold stays for the grace period only."""
     evaluation = after(Evaluation(), 100, seen(A, B))
