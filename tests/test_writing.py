@@ -84,7 +84,7 @@ async def test_removed_and_copied_again(keys: Path, folder: str) -> None:
             target.mkdir()
             for path in sorted(spare.iterdir()):
                 shutil.copytree(path, target / path.name) if path.is_dir() else shutil.copy(path, target)
-                await judge.more(2)
+                await judge.more(5)
             await judge.until(KIDS[: min(6, 4 + turn)])
         always(judge, 0, 1, 2)
 
