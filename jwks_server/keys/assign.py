@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jwks_server.errors import AlgMismatch, KeyFileError, KidConflict, KindNotAllowed, KindUnsupported
 from jwks_server.keys import jwk
@@ -21,6 +21,21 @@ class Assigned:
     kids: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Collision:
+    """A kid that ``jwks.toml`` gives to the keys of a file, although it is another key's.
+
+    Attributes:
+        file: The file in ``jwks.toml``.
+        kid: The kid.
+        owner: The file of the key that has the kid.
+    """
+
+    file: str
+    kid: str
+    owner: str
+
+
 @dataclass(frozen=True, slots=True)
 class Assignment:
     """What the files give under a policy.
@@ -31,6 +46,7 @@ class Assignment:
         refused: Why a file is refused, by its name.
         duplicates: The file, the thumbprint and the publishing file of each key that is found again.
         revoked: The thumbprints of the keys that the policy revokes under any of their names.
+        collisions: The kids that the policy gives to a key although they are another key's.
     """
 
     files: frozenset[str]
@@ -38,6 +54,7 @@ class Assignment:
     refused: Mapping[str, KeyFileError]
     duplicates: tuple[tuple[str, str, str], ...]
     revoked: frozenset[str]
+    collisions: frozenset[Collision] = frozenset()
 
 
 _Owners = dict[str, tuple[str, jwk.PublicKey]]
@@ -47,7 +64,9 @@ def assign(files: Sequence[KeyFile], policy: Policy) -> Assignment:
     """Give each key a file and its kids.
 
     A key that is found twice is published once, from the first file that has a certificate for it, else from
-    the first file. Where two keys would have the same kid, the later file is refused.
+    the first file. A kid that follows from a key itself is that key's: an alias can't take it. Where two keys would
+    have the same kid otherwise, the one that ``jwks.toml`` names so is refused, else the later file. A revoked key
+    keeps no kid from another one.
 
     Args:
         files: Ordered by name.
@@ -56,27 +75,35 @@ def assign(files: Sequence[KeyFile], policy: Policy) -> Assignment:
     errors = {file.name: error for file in files if (error := file.error or _refusal(file, policy))}
     while True:
         owners = _owners([file for file in files if file.name not in errors])
-        assigned, conflicts = _with_kids(owners, policy)
+        naming = _Naming(policy)
+        conflicts = naming.name(owners)
         if not conflicts:
             break
         errors |= conflicts  # a key that a refused file had pushed aside as a duplicate may now be published
+    assigned, collisions = naming.with_aliases()
     duplicates = (
         (file.name, key.thumbprint, owners[key.thumbprint][0])
         for file in files
         if file.name not in errors
         for key in file.keys
     )
+    taken = (
+        Collision(file, kid, naming.owner(kid))
+        for file, error in errors.items()
+        if isinstance(error, KidConflict) and (kid := policy.of(file).kid) and naming.owner(kid)
+    )
     return Assignment(
         files=frozenset(file.name for file in files),
         keys=tuple(assigned),
         refused=errors,
         duplicates=tuple(one for one in duplicates if one[0] != one[2]),
-        revoked=frozenset(
-            one.public.thumbprint
-            for one in assigned
-            if policy.revoked and not policy.revoked.isdisjoint({one.public.thumbprint, *one.kids})
-        ),
+        revoked=frozenset(one.public.thumbprint for one in assigned if _is_revoked(one, policy)),
+        collisions=collisions.union(taken),
     )
+
+
+def _is_revoked(one: Assigned, policy: Policy) -> bool:
+    return bool(policy.revoked) and not policy.revoked.isdisjoint({one.public.thumbprint, *one.kids})
 
 
 def _refusal(file: KeyFile, policy: Policy) -> KeyFileError | None:
@@ -89,10 +116,8 @@ def _refusal(file: KeyFile, policy: Policy) -> KeyFileError | None:
                 f"Some clients reject the whole set for one {kind.name} key; "
                 f"if all of yours can read it, start with --allow {kind.name}."
             )
-        if not kind.sig and said.use == "sig":
-            return KindUnsupported(
-                f'No JWT is signed with {kind.name}; write use = "enc" in jwks.toml, or remove the file.'
-            )
+        if not policy.allows(kind):
+            return KindUnsupported(f"Some clients reject the whole set for one {kind.name} key; remove the file.")
         alg = _alg(kind, said, policy)
         if alg is None or alg not in (kind.enc if said.use == "enc" else kind.sig):
             return AlgMismatch(
@@ -116,21 +141,68 @@ def _owners(files: Sequence[KeyFile]) -> _Owners:
     return owners
 
 
-def _with_kids(owners: _Owners, policy: Policy) -> tuple[list[Assigned], dict[str, KeyFileError]]:
-    """Name each key; a file whose keys can't all have a kid of their own gets its error instead."""
-    assigned: list[Assigned] = []
-    holders: dict[str, str] = {}
-    errors: dict[str, KeyFileError] = {}
-    for file, keys in _by_file(owners):
-        try:
-            own = [_assigned(file, key, policy) for key in keys]
-            _check_distinct([kid for one in own for kid in one.kids], holders)
-        except KeyFileError as error:
-            errors[file] = error
-        else:
-            assigned += own
-            holders |= dict.fromkeys((kid for one in own for kid in one.kids), file)
-    return assigned, errors
+class _Naming:
+    """Gives keys their kids: first the main one of each, then the aliases that no other key has."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._named: list[Assigned] = []
+        self._holders: dict[str, Assigned] = {}
+        self._thumbprints: Mapping[str, str] = {}
+
+    def name(self, owners: _Owners) -> Mapping[str, KeyFileError]:
+        """Give each key its main kid; return the error of each file whose keys can't all have one of their own."""
+        errors: dict[str, KeyFileError] = {}
+        self._thumbprints = {thumbprint: file for thumbprint, (file, _) in owners.items()}
+        groups = sorted(_by_file(owners), key=lambda group: self._policy.of(group[0]).kid is not None)
+        for file, keys in groups:
+            try:
+                own = [_assigned(file, key, self._policy) for key in keys]
+                live = [one for one in own if not _is_revoked(one, self._policy)]
+                self._check_distinct(live)
+            except KeyFileError as error:
+                errors[file] = error
+            else:
+                self._named += own
+                self._holders |= {one.kids[0]: one for one in live}
+        return errors
+
+    def with_aliases(self) -> tuple[list[Assigned], frozenset[Collision]]:
+        """Drop the aliases that are repeated or belong to another key; return the keys in order, and those aliases."""
+        collisions: set[Collision] = set()
+        keys: list[Assigned] = []
+        for one in sorted(self._named, key=lambda one: one.file):
+            kids = [one.kids[0]]
+            for alias in dict.fromkeys(one.kids[1:]):
+                owner = self.owner(alias, one.public.thumbprint)
+                if owner and not _is_revoked(one, self._policy):
+                    collisions.add(Collision(one.file, alias, owner))
+                elif alias not in kids:
+                    kids.append(alias)
+                    self._holders.setdefault(alias, one)
+            keys.append(replace(one, kids=tuple(kids)))
+        return keys, frozenset(collisions)
+
+    def owner(self, kid: str, thumbprint: str = "") -> str:
+        """Find the file of the other key that a kid belongs to; empty if there is none."""
+        held = self._holders.get(kid)
+        if held and held.public.thumbprint != thumbprint:
+            return held.file
+        return self._thumbprints.get(kid, "") if kid != thumbprint else ""
+
+    def _check_distinct(self, own: Sequence[Assigned]) -> None:
+        kids: set[str] = set()
+        for one in own:
+            if twice := kids.intersection(one.kids):
+                raise KidConflict(
+                    f"Two keys of this file would have the kid {min(twice)}; split it, or choose --kid thumbprint."
+                )
+            kids |= {*one.kids}
+            if held := self._holders.get(one.kids[0]):
+                raise KidConflict(
+                    f"The kid {one.kids[0]} belongs to another key, in {held.file}; "
+                    "rename one of the files, or choose --kid thumbprint."
+                )
 
 
 def _by_file(owners: _Owners) -> Iterable[tuple[str, list[jwk.PublicKey]]]:
@@ -156,14 +228,3 @@ def _kid(file: str, key: jwk.PublicKey, policy: Policy) -> str:
             return key.spki_sha256
         case "filename":
             return jwk.filename_kid(file)
-
-
-def _check_distinct(own: Sequence[str], holders: Mapping[str, str]) -> None:
-    for at, kid in enumerate(own):
-        if kid in own[:at]:
-            raise KidConflict(f"Two keys of this file would have the kid {kid}; split it, or choose --kid thumbprint.")
-        if kid in holders:
-            raise KidConflict(
-                f"The kid {kid} belongs to another key, in {holders[kid]}; "
-                "rename one of the files, or choose --kid thumbprint."
-            )

@@ -1,15 +1,18 @@
 """Assigned keys, policy, last set, time -> the key set: which keys are pending, published, retiring, gone."""
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from jwks_server.keys.assign import Assigned, Assignment
 from jwks_server.keys.jwk import PublicKey
-from jwks_server.keys.keyset import Key, KeySet
+from jwks_server.keys.keyset import Key, KeySet, Lifetime
 from jwks_server.keys.kinds import Use
 from jwks_server.keys.policy import Policy
+from jwks_server.keys.writing import QUIET, Missing, Writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +24,15 @@ class Built:
         revoked: Those that are revoked.
         withdrawn: Those that left for any other reason but their ``remove_at``; ``retires_at`` says when they
             stopped retiring.
+        missing: The keys that no file gives now, and that stay because their file is being written.
+        skewed: The thumbprints of the keys whose first publication was said to be in the future.
     """
 
     keyset: KeySet
     revoked: tuple[Key, ...] = ()
     withdrawn: tuple[Key, ...] = ()
+    missing: Mapping[tuple[str, str], Missing] = field(default_factory=lambda: MappingProxyType({}))
+    skewed: frozenset[str] = frozenset()
 
 
 def build(  # noqa: PLR0913, PLR0917 - all that decides about a set
@@ -35,6 +42,7 @@ def build(  # noqa: PLR0913, PLR0917 - all that decides about a set
     previous: KeySet | None = None,
     now: float = 0.0,
     propagation: float = 0.0,
+    writing: Writing = QUIET,
 ) -> Built:
     """Make the set that the files stand for at this moment.
 
@@ -49,6 +57,7 @@ def build(  # noqa: PLR0913, PLR0917 - all that decides about a set
         previous: The last set; only a key that was published in it can retire.
         now: In seconds since the epoch.
         propagation: How long the slowest verifier takes to see a new key, beyond ``max_age``, in seconds.
+        writing: What is being written now.
     """
     before = {key.identity: key for key in previous.keys} if previous else {}
     banned = assignment.revoked | _banned(before.values(), policy)
@@ -58,13 +67,24 @@ def build(  # noqa: PLR0913, PLR0917 - all that decides about a set
 
     declared = [key for one in wanted for key in _keys(one, policy, previous, before)]
     pending = [_pending(key) for key in declared if key.publish_at is not None and now < key.publish_at]
+    lifetimes = _lifetimes(previous, policy.max_age, now, propagation)
     published = [
-        _published(key, now, policy.max_age + propagation)
+        _published(key, now, lifetimes, propagation)
         for key in declared
         if (key.publish_at is None or key.publish_at <= now) and (key.remove_at is None or now < key.remove_at)
     ]
-    retiring, withdrawn = _retiring(_undeclared(kept, declared, published), policy, now, refused_keys)
-    current = published + retiring
+    given = {one.public.thumbprint for one in wanted}
+    undeclared = _undeclared(kept, declared, published)
+    missing = {
+        key.identity: found
+        for key in undeclared
+        if key.public.thumbprint not in given
+        and now < (found := writing.of(key, now)).until
+        and _may_stay(key, policy, now, refused_keys)
+    }
+    waiting = [key for key in undeclared if key.identity in missing and policy.retain == 0]
+    retiring, withdrawn = _retiring([key for key in undeclared if key not in waiting], policy, now, refused_keys)
+    current = published + waiting + retiring
 
     revoked_something = bool(revoked) or len(wanted) < len(assignment.keys)
     held = not current and not policy.allow_empty and bool(kept or not revoked_something)
@@ -80,8 +100,38 @@ def build(  # noqa: PLR0913, PLR0917 - all that decides about a set
         policy=policy,
         next_change=min((end for end in _ends(current, pending) if end > now), default=None),
         held=held,
+        lifetimes=lifetimes[1:],
     )
-    return Built(keyset, revoked, () if held else tuple(withdrawn))
+    missing = {} if held else {key.identity: missing[key.identity] for key in waiting}
+    skewed = frozenset(key.public.thumbprint for key in before.values() if _is_future(key.first_published, now))
+    return Built(keyset, revoked, () if held else tuple(withdrawn), missing, skewed)
+
+
+def _lifetimes(previous: KeySet | None, max_age: int, now: float, propagation: float) -> tuple[Lifetime, ...]:
+    """Return the max-age that is served from now on, and the longer ones that caches may still hold a set for."""
+    current = Lifetime(max_age, math.inf)
+    if previous is None:
+        return (current,)
+    last = (Lifetime(previous.policy.max_age, now), *previous.lifetimes)
+    return (current, *(one for one in last if one.max_age > max_age and _ends_at(one) + propagation > now))
+
+
+def _ends_at(lifetime: Lifetime) -> float:
+    return lifetime.served_until + lifetime.max_age
+
+
+def _is_future(first_published: float | None, now: float) -> bool:
+    return first_published is not None and not first_published <= now
+
+
+def _may_stay(key: Key, policy: Policy, now: float, refused_keys: AbstractSet[str]) -> bool:
+    """Tell whether the policy lets a key stay that no file gives any more: what it tightens holds at once."""
+    remove_at = policy.of(key.file).remove_at
+    return (
+        (remove_at is None or now < remove_at)
+        and key.public.thumbprint not in refused_keys
+        and policy.allows(key.public.kind)
+    )
 
 
 def _banned(before: Iterable[Key], policy: Policy) -> AbstractSet[str]:
@@ -113,7 +163,8 @@ def _keys(
             file=one.file,
             public=one.public,
             json=body,
-            first_published=last.first_published if last else None,
+            # Under another alg or use it is a new key to those who know it.
+            first_published=last.first_published if last and (last.alg, last.use) == (one.alg, said.use) else None,
             publish_at=said.publish_at,
             remove_at=said.remove_at,
         )
@@ -131,16 +182,18 @@ def _pending(key: Key) -> Key:
     return replace(key, state="pending", first_published=None, safe_to_sign_at=None, retiring_since=None)
 
 
-def _published(key: Key, now: float, visible_after: float) -> Key:
-    first = now if key.first_published is None else key.first_published
-    times = (first, first + visible_after, key.remove_at)
+def _published(key: Key, now: float, lifetimes: Iterable[Lifetime], propagation: float) -> Key:
+    first = now if key.first_published is None or _is_future(key.first_published, now) else key.first_published
+    # A cache may hold a set without the key from just before the key was in it.
+    seen = max(min(first, lifetime.served_until) + lifetime.max_age for lifetime in lifetimes)
+    times = (first, seen + propagation, key.remove_at)
     if key.state == "published" and (key.first_published, key.safe_to_sign_at, key.retires_at) == times:
         return key
     return replace(
         key,
         state="published",
         first_published=first,
-        safe_to_sign_at=first + visible_after,
+        safe_to_sign_at=seen + propagation,
         retiring_since=None,
         retires_at=key.remove_at,
     )
@@ -166,10 +219,10 @@ def _retiring(
     retiring: list[Key] = []
     withdrawn: list[Key] = []
     for key in undeclared:
-        since = now if key.retiring_since is None else key.retiring_since
+        since = now if key.retiring_since is None else min(key.retiring_since, now)
         remove_at = policy.of(key.file).remove_at
         end = since + policy.retain if remove_at is None else min(since + policy.retain, remove_at)
-        if now < end and key.public.thumbprint not in refused_keys:
+        if now < end and _may_stay(key, policy, now, refused_keys):
             retiring.append(replace(key, state="retiring", retiring_since=since, retires_at=end))
         else:
             withdrawn.append(replace(key, retires_at=None if key.retiring_since is None else end))

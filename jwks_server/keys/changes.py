@@ -24,6 +24,9 @@ EVENTS = (
 )
 
 
+_OfFile = tuple[str, tuple[tuple[str, str], ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """A key, a file or an issuer that is not what it was.
@@ -54,9 +57,11 @@ class _Standing:
 
 def changes(previous: Evaluation, current: Evaluation) -> Iterator[Change]:
     """Tell what became of files and keys since the last evaluation: files, keys that left, other keys."""
-    known = {change for verdict in previous.verdicts for change in _of_file(verdict)}
+    known = {_without_until(change) for verdict in previous.verdicts for change in _of_file(verdict)}
     for verdict in current.verdicts:
-        yield from (Change(event, dict(fields)) for event, fields in _of_file(verdict) if (event, fields) not in known)
+        for change in _of_file(verdict):
+            if _without_until(change) not in known:
+                yield Change(change[0], dict(change[1]))
     before, after = _standings(previous), _standings(current)
     for identity, standing in before.items():
         # A pending key was in no set, so that it can't leave one; revoked and removed keys have left.
@@ -73,7 +78,8 @@ def changes(previous: Evaluation, current: Evaluation) -> Iterator[Change]:
 
 def new_findings(previous: Evaluation, current: Evaluation) -> Iterator[Change]:
     """Tell what was not found in the last evaluation."""
-    return (Change("finding", asdict(finding)) for finding in current.findings if finding not in previous.findings)
+    known = frozenset(previous.findings)
+    return (Change("finding", asdict(finding)) for finding in current.findings if finding not in known)
 
 
 def _standings(evaluation: Evaluation) -> dict[tuple[str, str], _Standing]:
@@ -108,7 +114,12 @@ def _fields(kid: str, verdict: Verdict, key: Key | None, stage: str) -> dict[str
     }
 
 
-def _of_file(verdict: Verdict) -> Iterator[tuple[str, tuple[tuple[str, str], ...]]]:
+def _without_until(change: _OfFile) -> _OfFile:
+    """Leave out a time that moves while somebody is still writing."""
+    return change[0], tuple(field for field in change[1] if field[0] != "until")
+
+
+def _of_file(verdict: Verdict) -> Iterator[_OfFile]:
     """Write what is logged of a file as a whole, hashable."""
     fields = {"file": verdict.file}
     if verdict.duplicate_of is not None:

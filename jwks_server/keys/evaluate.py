@@ -1,6 +1,7 @@
 """Observation, last evaluation, time -> what becomes of each file and key. The one place where that is decided."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 from jwks_server.errors import JwksError, NoKeys, SourceError
@@ -8,14 +9,19 @@ from jwks_server.keys import policy_text
 from jwks_server.keys.assign import assign
 from jwks_server.keys.build import build
 from jwks_server.keys.evaluation import Evaluation, Rules
-from jwks_server.keys.grace import believe
+from jwks_server.keys.grace import Believed, believe
+from jwks_server.keys.keyset import KeyFile
 from jwks_server.keys.observation import Observation
 from jwks_server.keys.policy import Policy
 from jwks_server.keys.unmatched import existing, matched
 from jwks_server.keys.verdict import StandIn, verdicts
+from jwks_server.keys.writing import Writing
 
-# The grace period of a name that vanished: some writers delete a file before they create it again.
-GONE_SECONDS = 0.06
+# How long a folder must be quiet until a name that vanished is gone: some writers delete files before they create them
+# again.
+GONE_SECONDS = 0.25
+# How long a file must be quiet until the keys that it does not hold any more are gone: it may be written in parts.
+REWRITTEN_SECONDS = 1.0
 # A set is looked over again after this time: certificates come near their end without any other change.
 LINT_SECONDS = 3600
 _IGNORED_SHOWN = 5
@@ -80,9 +86,24 @@ def _observed(seen: Observation, previous: Evaluation, now: float, rules: Rules)
         since = now if previous.gone_since is None else min(previous.gone_since, now)
         end = since + (0.0 if previous.files is None else gone_for)
         return replace(previous, gone_since=since, look_at=end)
-    believed = believe(seen.files, previous.last_good, now, bad_for=rules.grace, gone_for=gone_for)
+    changed_at = previous.changed_at
+    if previous.seen is not None and not _same(previous.seen, seen.files):
+        changed_at = now
+    believed = believe(
+        seen.files,
+        previous.last_good,
+        now,
+        bad_for=rules.grace,
+        gone_for=gone_for,
+        changed_at=min(changed_at, now),
+    )
     text = policy_text.update(
-        seen.policy, previous.policy_text, rules.defaults, now, bad_for=rules.grace, gone_for=gone_for
+        seen.policy,
+        previous.policy_text,
+        [believed.items[name] for name in sorted(believed.items)],
+        rules.defaults,
+        now,
+        rules.grace,
     )
     stand_ins = {
         name: StandIn(until, seen.files[name].error if name in seen.files else None)
@@ -99,7 +120,31 @@ def _observed(seen: Observation, previous: Evaluation, now: float, rules: Rules)
         ignored=seen.ignored,
         gone_since=None,
         look_at=min(ends, default=math.inf),
+        seen=seen.files,
+        changed_at=changed_at,
+        changing={} if seen.whole else _changing(previous, believed, now),
     )
+
+
+def _same(one: Mapping[str, KeyFile], other: Mapping[str, KeyFile]) -> bool:
+    """Tell whether two observations are the same. A good file with other bytes is another object."""
+    return one.keys() == other.keys() and all(
+        file is other[name] or (not file.good and file == other[name]) for name, file in one.items()
+    )
+
+
+def _changing(previous: Evaluation, believed: Believed[KeyFile], now: float) -> Mapping[str, float]:
+    """Tell until when each file that is being written counts as such."""
+    before = previous.files or {}
+    changing: dict[str, float] = {}
+    for name, file in believed.items.items():
+        if name in believed.stand_ins:
+            changing[name] = believed.stand_ins[name]
+        elif file.good and name in before and before[name] is not file:
+            changing[name] = now + REWRITTEN_SECONDS
+        elif now < (until := previous.changing.get(name, now)):
+            changing[name] = until
+    return changing
 
 
 def _is_gone(seen: Observation, current: Evaluation, now: float, rules: Rules, *, alone: bool) -> bool:
@@ -125,7 +170,8 @@ def _decided(current: Evaluation, policy: Policy, now: float, rules: Rules) -> E
     files = sorted((current.files or {}).values(), key=lambda file: file.name)
     assignment = assign(files, policy)
     refused_keys = {key.thumbprint for file in files if file.name in assignment.refused for key in file.keys}
-    built = build(assignment, refused_keys, policy, current.keyset, now, rules.propagation)
+    writing = Writing(current.changing, current.missing, rules.grace)
+    built = build(assignment, refused_keys, policy, current.keyset, now, rules.propagation, writing)
     keyset = built.keyset
     if keyset == current.keyset:
         keyset = current.keyset  # the same object, so that nothing is published again
@@ -133,23 +179,33 @@ def _decided(current: Evaluation, policy: Policy, now: float, rules: Rules) -> E
     serves = current.serves or not keyset.held
     exist = existing(files, assignment, current.keyset.keys if current.keyset else (), policy)
     names, unmatched = matched(policy, exist, current.names)
-    changes_at = keyset.max_age_until(now)
+    stays = {identity: missing.until for identity, missing in built.missing.items()}
+    ends = (keyset.max_age_until(now), *stays.values(), now + LINT_SECONDS)
+    in_set = {key.public.thumbprint for key in keyset.keys}
+    was_revoked = (
+        thumbprint for verdict in current.verdicts if verdict.outcome == "revoked" for thumbprint in verdict.thumbprints
+    )
     return replace(
         current,
         keyset=keyset,
         serves=serves,
-        verdicts=verdicts(assignment, keyset, built.revoked, current.stand_ins, serves=serves),
+        verdicts=verdicts(assignment, keyset, built.revoked, current.stand_ins, stays, serves=serves),
         withdrawn=built.withdrawn,
         unmatched=unmatched,
         exist=exist,
         names=names,
         decided_at=now,
-        build_at=min(now + LINT_SECONDS, math.inf if changes_at is None else changes_at),
+        build_at=min(end for end in ends if end is not None),
+        missing={identity: missing.since for identity, missing in built.missing.items()},
+        lapsed=current.lapsed.union(was_revoked) & in_set,
+        collision=policy_text.collision(assignment.collisions) if assignment.collisions else None,
+        skewed=(current.skewed | built.skewed) & in_set,
     )
 
 
 def _faults(current: Evaluation, place: str) -> dict[str, JwksError]:
-    faults: dict[str, JwksError] = {current.wrong.code: current.wrong} if current.wrong else {}
+    wrong = current.wrong or current.collision
+    faults: dict[str, JwksError] = {wrong.code: wrong} if wrong else {}
     if current.decided_at is not None and current.keyset is not None and current.keyset.held:
         faults[NoKeys.code] = NoKeys(
             f"No file in {place} whose name matches --pattern gives a key{_ignored(current)}, and a set without keys "

@@ -61,6 +61,13 @@ class Evaluation:
         wrong: What was wrong with the folder or with ``jwks.toml`` in the last observation.
         ignored: The names of files that are not key files, as of the last observation.
         gone_since: Since when there is no folder.
+        seen: The files as they were last observed, by name.
+        changed_at: When an observation of the folder was last another one than the one before.
+        changing: Until when each file that is being written counts as such, by name.
+        missing: Since when no file gives a key that stays because its file is being written, by the key's identity.
+        collision: What kid ``jwks.toml`` gives to a key although it is another key's.
+        lapsed: The thumbprints of published keys that were revoked before.
+        skewed: The thumbprints of published keys that were first published in the future, says the state.
         build_at: When the set must be built again.
         look_at: When a grace period ends, so that the folder must be observed again.
     """
@@ -83,6 +90,13 @@ class Evaluation:
     wrong: JwksError | None = None
     ignored: tuple[str, ...] = ()
     gone_since: float | None = None
+    seen: Mapping[str, KeyFile] | None = None
+    changed_at: float = -math.inf
+    changing: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    missing: Mapping[tuple[str, str], float] = field(default_factory=lambda: MappingProxyType({}))
+    collision: JwksError | None = None
+    lapsed: frozenset[str] = frozenset()
+    skewed: frozenset[str] = frozenset()
     build_at: float = math.inf
     look_at: float = math.inf
 

@@ -1,5 +1,6 @@
 """The grace period: a file that turned bad or vanished keeps its last good version for a while."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -44,8 +45,14 @@ class Believed(Generic[T]):
     stand_ins: Mapping[str, float]
 
 
-def believe(
-    seen: Mapping[str, T], last_good: Mapping[str, LastGood[T]], now: float, *, bad_for: float, gone_for: float
+def believe(  # noqa: PLR0913 - the two grace periods are one rule
+    seen: Mapping[str, T],
+    last_good: Mapping[str, LastGood[T]],
+    now: float,
+    *,
+    bad_for: float,
+    gone_for: float,
+    changed_at: float = -math.inf,
 ) -> Believed[T]:
     """Put the last good version in place of a file that turned bad or vanished a moment ago.
 
@@ -57,6 +64,8 @@ def believe(
         now: The time of the observation, in seconds since the epoch.
         bad_for: The grace period of a bad file, in seconds.
         gone_for: The grace period of a missing file, in seconds.
+        changed_at: When the folder changed last. The grace period of a missing file starts again there: somebody may
+            still be writing. It never lasts longer than that of a bad file.
     """
     items: dict[str, T] = {}
     remembered: dict[str, LastGood[T]] = {}
@@ -69,10 +78,14 @@ def believe(
             continue
         if last is not None:
             since = now if last.since is None else min(last.since, now)
-            end = since + (bad_for if item is not None else gone_for)
+            end = since + bad_for if item is not None else _gone_until(since, changed_at, bad_for, gone_for)
             if now < end:
                 items[name], remembered[name], stand_ins[name] = last.item, LastGood(last.item, since), end
                 continue
         if item is not None:
             items[name] = item
     return Believed(items, remembered, stand_ins)
+
+
+def _gone_until(since: float, changed_at: float, bad_for: float, gone_for: float) -> float:
+    return min(max(since, changed_at) + gone_for, since + max(bad_for, gone_for))

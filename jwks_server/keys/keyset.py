@@ -75,6 +75,19 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
+class Lifetime:
+    """A max-age that is longer than the current one, and that caches may still hold a set for.
+
+    Attributes:
+        max_age: In seconds.
+        served_until: When a set was last served with it, in seconds since the epoch.
+    """
+
+    max_age: int
+    served_until: float
+
+
+@dataclass(frozen=True, slots=True)
 class KeySet:
     """A complete JWK Set, and the keys that will be in it.
 
@@ -84,6 +97,7 @@ class KeySet:
         pending: The keys that are not published yet.
         next_change: When time alone will change the keys, in seconds since the epoch; None if never.
         held: Whether the files give no key, so that the keys of the last set stay.
+        lifetimes: The longer max-ages that sets were served with before.
     """
 
     keys: tuple[Key, ...]
@@ -91,6 +105,7 @@ class KeySet:
     pending: tuple[Key, ...] = ()
     next_change: float | None = None
     held: bool = False
+    lifetimes: tuple[Lifetime, ...] = ()
 
     @property
     def body(self) -> bytes:

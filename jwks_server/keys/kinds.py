@@ -85,7 +85,7 @@ KINDS = {
         Kind("P-384", _EC, "secp384r1", ("ES384",), _ECDH_ALGS),
         Kind("P-521", _EC, "secp521r1", ("ES512",), _ECDH_ALGS),
         Kind("Ed25519", _OKP, "Ed25519PublicKey", ED_ALGS),
-        Kind("X25519", _OKP, "X25519PublicKey", (), _ECDH_ALGS),
+        Kind("X25519", _OKP, "X25519PublicKey"),  # without an algorithm: some clients drop a whole set for one
         Kind("Ed448", _OKP, "Ed448PublicKey", ("EdDSA", "Ed448"), optional=True),
         Kind("secp256k1", _EC, "secp256k1", ("ES256K",), optional=True),
         Kind("ML-DSA-44", _AKP, "MLDSA44PublicKey", ("ML-DSA-44",), optional=True),

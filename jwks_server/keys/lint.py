@@ -21,6 +21,8 @@ CODES = (
     "private-key-exposed",
     "subpath-mount",
     "policy-entry-unmatched",
+    "revocation-lapsed",
+    "clock-skew",
 )
 # The subject of a finding that is about the whole set.
 OF_THE_SET = "set"
@@ -47,6 +49,7 @@ def lint(evaluation: Evaluation, mounted: Collection[str], now: float) -> tuple[
         *_of_files(files.values()),
         *_of_mounts({".", FILE_NAME, *files}.intersection(mounted)),
         *_of_policy(evaluation),
+        *(() if served is None else _of_history(served, evaluation)),
     )
 
 
@@ -104,3 +107,21 @@ def _of_policy(evaluation: Evaluation) -> Iterator[Finding]:
         entry = f'[keys."{name}"]' if table == "keys" else f'revoked "{name}"'
         way_out = f'did you mean "{meant}"?' if meant else "correct it, or remove it."
         yield Finding("policy-entry-unmatched", name, f"{FILE_NAME}: {entry} matches {nothing}; {way_out}")
+
+
+def _of_history(keyset: KeySet, evaluation: Evaluation) -> Iterator[Finding]:
+    for key in keyset.keys:
+        if key.public.thumbprint in evaluation.lapsed:
+            yield Finding(
+                "revocation-lapsed",
+                key.kid,
+                f"The key was revoked and is published again, since {FILE_NAME} does not revoke it any more; "
+                "if that was not meant, write it there again.",
+            )
+        if key.public.thumbprint in evaluation.skewed:
+            yield Finding(
+                "clock-skew",
+                key.kid,
+                "The state says that the key was first published in the future, so its time begins again now; "
+                "check the clocks of the machines.",
+            )

@@ -14,7 +14,8 @@ class Observation:
     Attributes:
         files: The key files by name, in order.
         policy: The text of ``jwks.toml``, or why it can't be read; None if there is no such file.
-        whole: Whether the folder changes as a whole: a Kubernetes volume, or another folder than last time.
+        whole: Whether the folder changed as a whole: it is a Kubernetes volume, or a link or a rename put another
+            finished folder in its place.
         there: Whether the folder exists.
         ignored: The names of files that are not key files, because of their names. They change nothing.
     """

@@ -10,7 +10,7 @@ from typing import get_args
 
 from jwks_server.errors import PolicyInvalid
 from jwks_server.keys import metadata
-from jwks_server.keys.kinds import ED_ALGS, ENC_ALGS, OPTIONAL_KINDS, RSA_ALGS, SIG_ALGS, KidScheme, Use
+from jwks_server.keys.kinds import ED_ALGS, ENC_ALGS, OPTIONAL_KINDS, RSA_ALGS, SIG_ALGS, KidScheme, Kind, Use
 from jwks_server.keys.table import FILE_NAME, Member, Table
 
 MAX_SECONDS = 366 * 86400  # the longest time that can be set, here and by a flag
@@ -78,6 +78,10 @@ class Policy:
     def of(self, file: str) -> KeyPolicy:
         """Find the decisions about a file."""
         return self.files.get(file, _NOTHING_SAID)
+
+    def allows(self, kind: Kind) -> bool:
+        """Tell whether keys of a kind may be published."""
+        return bool(kind.sig or kind.enc) and (not kind.optional or kind.name in self.allow)
 
 
 _NOTHING_SAID = KeyPolicy()

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from jwks_server.errors import KeyFileError
@@ -65,8 +66,14 @@ class _Standing:
     error: KeyFileError | None = None
 
 
-def verdicts(
-    assignment: Assignment, keyset: KeySet, revoked: Iterable[Key], stand_ins: Mapping[str, StandIn], *, serves: bool
+def verdicts(  # noqa: PLR0913 - all that is told of a key
+    assignment: Assignment,
+    keyset: KeySet,
+    revoked: Iterable[Key],
+    stand_ins: Mapping[str, StandIn],
+    missing: Mapping[tuple[str, str], float] = MappingProxyType({}),
+    *,
+    serves: bool,
 ) -> tuple[Verdict, ...]:
     """Give each file its verdicts: the files that are there by name, then those that are gone.
 
@@ -75,6 +82,7 @@ def verdicts(
         keyset: What was made of it.
         revoked: The keys of the last set that are revoked now.
         stand_ins: The files whose last good version counts, by name.
+        missing: Until when a key stays that no file gives, since its file is being written, by the key's identity.
         serves: Whether the key set is published; if not, nothing of it is.
     """
     in_set = {key.identity: key for key in keyset.keys} if serves else {}
@@ -87,7 +95,7 @@ def verdicts(
     ]
     declared = {standing.identity for standing in found}
     found += [
-        _of_key(key, keyset, assignment.refused.get(key.file))
+        _of_key(key, keyset, assignment.refused.get(key.file), missing.get(identity))
         for identity, key in in_set.items()
         if identity not in declared
     ]
@@ -121,10 +129,10 @@ def _of_assigned(  # noqa: PLR0913, PLR0917 - all that decides about a key
     return _Standing(identity, one.file, "removed", since=keyset.policy.of(one.file).remove_at, error=error)
 
 
-def _of_key(key: Key, keyset: KeySet, error: KeyFileError | None) -> _Standing:
+def _of_key(key: Key, keyset: KeySet, error: KeyFileError | None, until: float | None) -> _Standing:
     """Judge a key of the set that no file gives any more."""
-    if keyset.held:
-        return _Standing(key.identity, key.file, "kept", error=error)
+    if keyset.held or until is not None:
+        return _Standing(key.identity, key.file, "kept", until, error=error)
     return _Standing(key.identity, key.file, "retiring", key.retires_at)
 
 

@@ -48,7 +48,7 @@ class Directory:
         self._patterns = tuple(patterns)
         self._passphrase_file = passphrase_file
         self._passphrase = passphrase
-        self._root = Folder(self.is_key_file)
+        self._root = Folder(self.is_key_file, path)
         self._folders: dict[str, Folder] = {}
         self._version: object = None
 
@@ -136,7 +136,7 @@ class Directory:
         path = self.path / name
         within = here.link is not None and not _is_folder(name, here.top)
         parent = here.data if within else here.top
-        folder = self._folders.get(name) or Folder(self.is_key_file)
+        folder = self._folders.get(name) or Folder(self.is_key_file, path)
 
         def read(inside: Open) -> Observation:
             nested = within or inside.link is not None

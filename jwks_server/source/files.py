@@ -13,6 +13,7 @@ from jwks_server.keys.table import FILE_NAME
 from jwks_server.text import reason
 
 MAX_FILE_BYTES = 64 * 1024
+MAX_POLICY_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,33 +41,38 @@ class Fingerprint:
         return time.time_ns() - self.ctime_ns < tick_ns
 
 
-def contents(name: str, folder: int, status: os.stat_result) -> bytes:
+def contents(name: str, folder: int, status: os.stat_result, limit: int = MAX_FILE_BYTES) -> bytes:
     """Read a regular file; opening anything else could block, or have an effect.
 
     Args:
         name: The file's name.
         folder: The open directory that it is in.
         status: What stat said about it.
+        limit: How many bytes it may have.
 
     Raises:
         FileNotRegular: It is a directory, a FIFO, a socket or a device.
-        FileTooLarge: It has more than 64 KiB.
+        FileTooLarge: It has more bytes.
         OSError: It can't be opened or read.
     """
     if not stat.S_ISREG(status.st_mode):
         raise FileNotRegular("This is not a regular file; keep only key files under such a name.")
-    if status.st_size > MAX_FILE_BYTES:
-        raise FileTooLarge(f"The file has more than {MAX_FILE_BYTES} bytes; split it.")
+    if status.st_size > limit:
+        raise FileTooLarge(f"The file has more than {limit} bytes; split it.")
     descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)
     with os.fdopen(descriptor, "rb", buffering=0) as file:
-        data = file.read(MAX_FILE_BYTES + 1) or b""
-    if len(data) > MAX_FILE_BYTES:
-        raise FileTooLarge(f"The file has more than {MAX_FILE_BYTES} bytes; split it.")
+        data = file.read(limit + 1) or b""
+    if len(data) > limit:
+        raise FileTooLarge(f"The file has more than {limit} bytes; split it.")
     return data
 
 
-def single(path: Path) -> bytes | None:
+def single(path: Path, limit: int = MAX_FILE_BYTES) -> bytes | None:
     """Read a file that was named on the command line, as a key directory's file is read.
+
+    Args:
+        path: The file.
+        limit: How many bytes it may have.
 
     Returns:
         The file's bytes; None if there is no such file.
@@ -79,7 +85,7 @@ def single(path: Path) -> bytes | None:
     try:
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            return contents(path.name, folder, path.stat())
+            return contents(path.name, folder, path.stat(), limit)
         finally:
             os.close(folder)
     except (FileNotFoundError, NotADirectoryError):
@@ -118,7 +124,7 @@ def observe_file(path: Path, passphrase: bytes | None) -> Observation:
     """
     file = key_file(path, passphrase)
     try:
-        policy = single(path.with_name(FILE_NAME))
+        policy = single(path.with_name(FILE_NAME), MAX_POLICY_BYTES)
     except KeyFileError as error:
         raise PolicyInvalid(f"{FILE_NAME}: {error.message}") from error
     return Observation({file.name: file}, policy, whole=True)

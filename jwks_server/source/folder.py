@@ -4,14 +4,17 @@ import errno
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from jwks_server.errors import FileUnreadable, KeyFileError, PolicyInvalid
+from jwks_server.keys.evaluate import GONE_SECONDS
 from jwks_server.keys.keyset import KeyFile, read_file
 from jwks_server.keys.observation import Observation
 from jwks_server.keys.table import FILE_NAME
-from jwks_server.source.files import Fingerprint, contents
+from jwks_server.source.files import MAX_POLICY_BYTES, Fingerprint, contents
 from jwks_server.source.volume import Open, descriptor
 from jwks_server.text import reason
 
@@ -34,10 +37,13 @@ class Folder:
 
     Args:
         is_key_file: Tells whether a name is one of a key file.
+        path: Where the folder is.
     """
 
-    def __init__(self, is_key_file: Callable[[str], bool]) -> None:
+    def __init__(self, is_key_file: Callable[[str], bool], path: Path) -> None:
         self._is_key_file = is_key_file
+        self._path = path
+        self._resolved = ""
         self._known: Mapping[str, _Read] = {}
         self._identity: tuple[int, int] | None = None
 
@@ -61,7 +67,9 @@ class Folder:
         ignored: list[str] = []
         known = dict(self._read_files(here.data, "", _VOLUME_DEPTH if nested else 0, passphrase, ignored))
         identity = here.identity
-        whole = whole or here.link is not None or identity != self._identity
+        whole = whole or here.link is not None
+        if identity != self._identity:
+            whole = self._is_swapped(here) or whole
         self._known, self._identity = known, identity
         files = {name: known[name].file for name in sorted(known)}
         return Observation(files, _read_policy(here.data), whole, ignored=tuple(sorted(ignored)))
@@ -122,10 +130,21 @@ def _read(name: str, data: bytes, status: os.stat_result, known: _Read | None, p
 
 def _read_policy(folder: int) -> bytes | PolicyInvalid | None:
     try:
-        return contents(FILE_NAME, folder, os.stat(FILE_NAME, dir_fd=folder))
+        return contents(FILE_NAME, folder, os.stat(FILE_NAME, dir_fd=folder), MAX_POLICY_BYTES)
     except FileNotFoundError:
-        return None
+        return _link_to_nothing(folder)
     except KeyFileError as error:
         return PolicyInvalid(f"{FILE_NAME}: {error.message}")
     except OSError as exc:
         return PolicyInvalid(f"{FILE_NAME} can't be read: {reason(exc)}; fix it.")
+
+
+def _link_to_nothing(folder: int) -> PolicyInvalid | None:
+    """A link that leads nowhere says nothing about what is revoked; only a missing name says that nothing is."""
+    try:
+        os.lstat(FILE_NAME, dir_fd=folder)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        return PolicyInvalid(f"{FILE_NAME} can't be read: {reason(exc)}; fix it.")
+    return PolicyInvalid(f"{FILE_NAME} is a link that leads nowhere; fix it, or remove it.")

@@ -13,6 +13,7 @@ from jwks_server.keys.policy import Policy
 from jwks_server.options.settings import Timing
 from jwks_server.published.catalog import ROOT, Catalog
 from jwks_server.published.pages import Endpoint
+from jwks_server.source.clock import Clock
 from jwks_server.source.directory import Directory, Seen
 from jwks_server.source.issuers import Issuers, Step
 from jwks_server.source.state import Remembered, StateFile
@@ -45,7 +46,7 @@ class Reloader:
         state: What is remembered across restarts.
         reloads: Counts what becomes of each reload, and holds the evaluations for status and metrics.
         done: Called after each reload that a trigger asked for.
-        clock: Seconds since the epoch.
+        clock: Seconds since the epoch, for tests; None for the machine's clock.
 
     Attributes:
         started: Set after the first observation of the directory, whatever it gave.
@@ -62,7 +63,7 @@ class Reloader:
         state: StateFile | None = None,
         reloads: Reloads | None = None,
         done: Callable[[frozenset[Trigger]], Awaitable[None]] | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self.started = asyncio.Event()
         self._directory = directory
@@ -72,7 +73,7 @@ class Reloader:
         self._issuers = Issuers(directory, rules, endpoint, Remembered(state))
         self._reloads = reloads or Reloads()
         self._done = done
-        self._clock = clock
+        self._clock = Clock(clock, None) if clock else Clock()
         self._state_faults: Mapping[str, JwksError] = {}
         self._cost = 0.0
         self._full_cost = 0.0

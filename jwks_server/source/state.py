@@ -17,6 +17,7 @@ from jwks_server.keys.keyset import Key, KeySet
 from jwks_server.keys.kinds import kind_of
 from jwks_server.keys.policy import Policy
 from jwks_server.published.catalog import ROOT
+from jwks_server.source import lifetimes
 from jwks_server.text import reason
 
 _log = structlog.get_logger(__name__)
@@ -55,8 +56,10 @@ class StateFile:
         except OSError as exc:
             raise self._unusable("read", exc) from exc
         try:
-            issuers = _issuers(json.loads(data))
-            return {path: KeySet(tuple(map(_key, entries)), Policy()) for path, entries in issuers.items()}
+            document = json.loads(data)
+            issuers = _issuers(document)
+            keysets = {path: KeySet(tuple(map(_key, entries)), Policy()) for path, entries in issuers.items()}
+            return lifetimes.with_lifetimes(keysets, document)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
             if not set_aside:
                 raise StateDamaged(f"{self._path} is damaged; remove it.") from exc
@@ -80,7 +83,8 @@ class StateFile:
         """
         self._texts = {path: self._text(path, keyset) for path, keyset in keysets.items()}
         issuers = ",\n".join(text for _, text in self._texts.values())
-        data = f'{{"version": {_VERSION}, "issuers": {{\n{issuers}\n}}}}\n'.encode()
+        max_ages = lifetimes.written(keysets)
+        data = f'{{"version": {_VERSION}, "issuers": {{\n{issuers}\n}}, "max_ages": {max_ages}}}\n'.encode()
         if data == self._written:
             return
         try:

@@ -9,15 +9,16 @@ from hypothesis import strategies as st
 from support import evaluated, key, public_pem, thumbprint
 
 from jwks_server.errors import DirectoryUnreadable, PolicyInvalid
-from jwks_server.keys.evaluate import GONE_SECONDS, LINT_SECONDS, evaluate
+from jwks_server.keys.evaluate import GONE_SECONDS, LINT_SECONDS, REWRITTEN_SECONDS, evaluate
 from jwks_server.keys.evaluation import Evaluation, Rules
 from jwks_server.keys.keyset import KeyFile, read_file
+from jwks_server.keys.lint import lint
 from jwks_server.keys.observation import Observation
 from jwks_server.keys.policy import KeyPolicy, Policy
 
-A, B = (read_file(f"{name}.pem", public_pem(key("P-256", number)), None) for number, name in enumerate("ab"))
+A, B, C, D = (read_file(f"{name}.pem", public_pem(key("P-256", number)), None) for number, name in enumerate("abcd"))
 BAD = read_file("a.pem", b"-----BEGIN PUBLIC KEY-----\n", None)
-KIDS = [thumbprint(key("P-256", number)) for number in range(2)]
+KIDS = [thumbprint(key("P-256", number)) for number in range(4)]
 RULES = Rules(Policy(), grace=2)
 
 
@@ -64,7 +65,7 @@ def test_a_file_that_vanished_is_kept_for_a_moment() -> None:
         ("b.pem", "published", None, None),
     ]
     assert outcomes(after(second, 110.03, seen(A, B))) == {"a.pem": ["published"], "b.pem": ["published"]}
-    assert outcomes(after(second, 110.07, seen(B))) == {"b.pem": ["published"]}
+    assert outcomes(after(second, 110 + GONE_SECONDS, seen(B))) == {"b.pem": ["published"]}
     assert outcomes(after(first, 110, seen(B, whole=True))) == {"b.pem": ["published"]}
 
 
@@ -78,7 +79,7 @@ def test_a_clock_that_was_set_back() -> None:
     gone = Observation.nothing(whole=False)
     fourth = after(after(first, 10_010, gone), 500, gone)
     assert (fourth.gone, fourth.due) == (False, 500 + GONE_SECONDS)
-    assert after(fourth, 500.07, gone).gone
+    assert after(fourth, 500 + GONE_SECONDS, gone).gone
 
 
 def test_keys_that_are_held() -> None:
@@ -131,7 +132,7 @@ def test_a_folder_emptied_during_the_wait() -> None:
     first = after(Evaluation(), 100, seen(A, policy=b"nonsense"), alone=False)
     second = after(first, 110, seen(), alone=False)
     assert (second.gone, second.due) == (False, 110 + GONE_SECONDS)
-    assert after(second, 110.07, seen(), alone=False).gone
+    assert after(second, 110 + GONE_SECONDS, seen(), alone=False).gone
     serving = after(Evaluation(), 100, seen(A), alone=False)
     emptied = after(after(serving, 110, seen(), alone=False), 111, seen(), alone=False)
     assert (emptied.gone, emptied.serves, outcomes(emptied)) == (False, True, {"a.pem": ["kept"]})
@@ -189,3 +190,211 @@ def test_random_histories(history: list[tuple[float, Mapping[str, KeyFile], bool
         assert sorted(told) == sorted(one.identity for one in (*served, *evaluation.keyset.pending))
         assert {file.name for file in named} <= {verdict.file for verdict in evaluation.verdicts}
         assert evaluation.due < math.inf
+
+
+def published(evaluation: Evaluation) -> list[str]:
+    """List the kids of the published set."""
+    return [] if evaluation.served is None else [one.kid for one in evaluation.served.keys]
+
+
+def test_a_key_that_left_its_file_stays_until_the_file_is_quiet() -> None:
+    """What is added is published at once; what is gone stays as kept, until when, and is withdrawn after that."""
+    pair = KeyFile("b.pem", (*B.keys, *C.keys))
+    first = after(Evaluation(), 100, seen(A, pair))
+    second = after(first, 110, seen(A, KeyFile("b.pem", D.keys)))
+    assert set(published(second)) == set(KIDS)
+    assert [(one.outcome, set(one.kids), one.until) for one in second.verdicts[1:]] == [
+        ("kept", set(KIDS[1:3]), 110 + REWRITTEN_SECONDS),
+        ("published", {KIDS[3]}, None),
+    ]
+    assert second.due == 110 + REWRITTEN_SECONDS
+    third = after(second, 110.5, seen(A, KeyFile("b.pem", (*D.keys, *B.keys))))
+    assert set(published(third)) == set(KIDS)
+    fourth = after(third, 110.5 + REWRITTEN_SECONDS, None)
+    assert set(published(fourth)) == {KIDS[0], KIDS[1], KIDS[3]}
+
+
+def test_two_names_that_are_exchanged_lose_no_key() -> None:
+    """By way of a third name, one of the two is gone, and then the other one holds its key."""
+    evaluation = after(Evaluation(), 100, seen(A, B))
+    exchanged = KeyFile("a.pem", B.keys), KeyFile("b.pem", A.keys)
+    for now, files in ((110, (B,)), (110.2, exchanged[:1]), (110.4, exchanged), (115, exchanged)):
+        evaluation = after(evaluation, now, seen(*files))
+        assert set(published(evaluation)) == set(KIDS[:2])
+    assert outcomes(evaluation) == {"a.pem": ["published"], "b.pem": ["published"]}
+
+
+def test_a_file_that_is_written_without_end_loses_its_keys_after_the_grace_period() -> None:
+    """However often a file changes, a key that it does not hold stays for the grace period only."""
+    evaluation = after(Evaluation(), 100, seen(A, B))
+    for step in range(5):
+        evaluation = after(evaluation, 110 + step / 2, seen(A, KeyFile("b.pem", (C, D)[step % 2].keys)))
+        assert (KIDS[1] in published(evaluation)) is (step < 4)
+
+
+def test_a_whole_swap_withdraws_at_once() -> None:
+    """Where a folder changes as a whole nobody is writing."""
+    first = after(Evaluation(), 100, seen(A, B))
+    assert published(after(first, 110, seen(A, KeyFile("b.pem", C.keys), whole=True))) == [KIDS[0], KIDS[2]]
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [f'revoked = ["{KIDS[1]}"]', '[keys."b.pem"]\nremove_at = 1970-01-01T00:00:01Z'],
+    ids=["revoked", "removed"],
+)
+def test_a_revoked_or_removed_key_never_stays_for_a_writer(policy: str) -> None:
+    """A key that left its file is gone at once if the policy wants it gone."""
+    first = after(Evaluation(), 100, seen(A, B))
+    second = after(first, 110, seen(A, KeyFile("b.pem", C.keys)))
+    assert KIDS[1] in published(second)
+    assert KIDS[1] not in published(after(second, 110.1, seen(A, KeyFile("b.pem", C.keys), policy=policy.encode())))
+
+
+def test_a_folder_that_keeps_changing_loses_no_file() -> None:
+    """A missing file is gone when its folder has been quiet, and at the latest after the grace period."""
+    evaluation = after(Evaluation(), 100, seen(A, B))
+    for step in range(20):
+        evaluation = after(evaluation, 110 + step / 10, seen(A, *((C,) if step % 2 else ())))
+        assert KIDS[1] in published(evaluation)
+    assert KIDS[1] not in published(after(evaluation, 112, seen(A, C)))
+
+
+def test_what_a_policy_tightens_holds_at_once_and_what_it_loosens_waits() -> None:
+    """A revocation that is not written any more, a later remove_at and a wider allow wait for the grace period."""
+    ed448 = read_file("e.pem", public_pem(key("Ed448")), None)
+    files = (A, B, ed448)
+    strict = f'revoked = ["{KIDS[0]}"]\n[keys."b.pem"]\nremove_at = 1970-01-01T00:00:01Z'.encode()
+    loose = b'allow = ["Ed448"]\n[keys."b.pem"]\nremove_at = 1970-01-02T00:00:00Z'
+    first = after(Evaluation(), 100, seen(*files, C, policy=strict))
+    assert published(first) == [KIDS[2]]
+    second = after(first, 110, seen(*files, C, policy=loose))
+    assert (published(second), second.due) == ([KIDS[2]], 112)
+    third = after(second, 111, seen(*files, C, policy=loose + b"\n"))
+    assert (published(third), third.due) == ([KIDS[2]], 113)
+    assert published(after(third, 112, seen(*files, C, policy=loose + b"\n"))) == [KIDS[2]]
+    fourth = after(third, 113, seen(*files, C, policy=loose + b"\n"))
+    assert len(published(fourth)) == 4
+    assert published(after(fourth, 120, seen(*files, C, policy=strict))) == [KIDS[2]]
+
+
+def test_a_revocation_holds_while_the_kids_are_renamed() -> None:
+    """A revoked key does not come back because the file does not say yet how kids are made, or says it otherwise."""
+    first = after(Evaluation(), 100, seen(A, B, policy=b'kid = "filename"\nrevoked = ["a"]'))
+    assert published(first) == ["b"]
+    second = after(first, 110, seen(A, B, policy=b'revoked = ["a"]'))
+    assert published(second) == ["b"]
+    third = after(first, 110, seen(A, B, C, policy=b'kid = "spki-sha256"\nrevoked = ["x"]\n[keys."b.pem"]\nkid = "x"'))
+    assert published(third) == ["c"]
+
+
+def test_an_unreadable_policy() -> None:
+    """The policy that was there stays in force; one that can't be read at the start publishes nothing."""
+    unreadable = PolicyInvalid("It can't be read.")
+    at_start = after(Evaluation(), 100, seen(A, policy=unreadable))
+    assert (at_start.keyset, list(at_start.faults)) == (None, ["policy-invalid"])
+    missing = after(at_start, 101, seen(A))
+    assert (missing.keyset, missing.due) == (None, 103)
+    assert published(after(missing, 103, seen(A))) == [KIDS[0]]
+    first = after(Evaluation(), 100, seen(A, B, policy=f'revoked = ["{KIDS[0]}"]'.encode()))
+    second = after(first, 200, seen(A, B, policy=unreadable))
+    assert (published(second), list(second.faults)) == ([KIDS[1]], ["policy-invalid"])
+    third = after(second, 300, seen(A, B))
+    assert published(third) == [KIDS[1]]
+    assert published(after(third, 302, seen(A, B))) == KIDS[:2]
+
+
+def test_a_revocation_that_lapses_is_a_finding() -> None:
+    """It names each kid that is published again, until the key is revoked again."""
+    policy = f'revoked = ["{KIDS[0]}"]'.encode()
+    first = after(Evaluation(), 100, seen(A, B, policy=policy))
+    second = after(after(first, 110, seen(A, B)), 112, seen(A, B))
+    found = [one for one in lint(second, (), 112) if one.code == "revocation-lapsed"]
+    assert [one.subject for one in found] == [KIDS[0]]
+    third = after(second, 120, seen(A, B, policy=policy))
+    assert not [one for one in lint(third, (), 120) if one.code == "revocation-lapsed"]
+
+
+def test_a_first_publication_in_the_future_begins_now() -> None:
+    """A state that was written by a faster clock says when a key was first published; it is a finding."""
+    remembered = after(Evaluation(), 5000, seen(A)).keyset
+    found = after(Evaluation(remembered), 100, seen(A))
+    assert found.served is not None
+    assert found.served.keys[0].first_published == 100
+    assert [one.subject for one in lint(found, (), 100) if one.code == "clock-skew"] == [KIDS[0]]
+    first = after(Evaluation(), 100, seen(A))
+    assert not [one for one in lint(first, (), 100) if one.code == "clock-skew"]
+
+
+def safe(evaluation: Evaluation) -> float:
+    """Tell when the first key is safe to sign with, beyond the time for propagation."""
+    assert evaluation.served is not None
+    at = evaluation.served.keys[0].safe_to_sign_at
+    assert at is not None
+    return at - RULES.propagation
+
+
+def test_safe_to_sign_at_counts_with_the_longest_max_age_that_a_cache_may_still_use() -> None:
+    """A lower max-age shortens nothing for a key that older caches don't have; a later key waits for them too."""
+    first = after(Evaluation(), 1000, seen(B, policy=b"max_age = 3600"))
+    second = after(first, 1100, seen(A, B, policy=b"max_age = 3600"))
+    assert safe(second) == 1100 + 3600
+    third = after(second, 1200, seen(A, B, policy=b"max_age = 60"))
+    assert safe(third) == 1100 + 3600
+    late = after(after(first, 1050, seen(B, policy=b"max_age = 60")), 1100, seen(A, B, policy=b"max_age = 60"))
+    assert safe(late) == 1050 + 3600
+    afterwards = after(late, 10_000, seen(A, B, KeyFile("0.pem", C.keys), policy=b"max_age = 60"))
+    assert safe(afterwards) == 10_000 + 60
+
+
+@pytest.mark.parametrize("change", ['alg = "PS256"', 'use = "enc"'])
+def test_safe_to_sign_at_starts_again_with_another_alg_or_use(change: str) -> None:
+    """Verifiers that know the key know it under the old alg or use only."""
+    rsa = read_file("a.pem", public_pem(key("RSA")), None)
+    first = after(Evaluation(), 1000, seen(rsa))
+    second = after(first, 2000, seen(rsa, policy=f'[keys."a.pem"]\n{change}'.encode()))
+    assert (safe(first), safe(second)) == (1300, 2300)
+
+
+def test_an_alias_that_is_another_keys_kid_changes_nothing() -> None:
+    """The policy before stays in force with a fault that names the kid and both files; what it revokes holds."""
+    first = after(Evaluation(), 100, seen(A, B, C))
+    policy = f'revoked = ["{KIDS[2]}"]\n[keys."a.pem"]\naliases = ["{KIDS[1]}", "old"]'.encode()
+    second = after(first, 110, seen(A, B, C, policy=policy))
+    assert published(second) == KIDS[:2]
+    message = second.faults["policy-invalid"].message
+    assert all(part in message for part in (KIDS[1], "a.pem", "b.pem"))
+    assert outcomes(second) == {"a.pem": ["published"], "b.pem": ["published"], "c.pem": ["revoked"]}
+
+
+def test_an_alias_gives_way_to_the_key_whose_kid_it_is() -> None:
+    """At the start, and when the key comes later, each key is published under its own kid; the fault says so."""
+    policy = f'[keys."a.pem"]\naliases = ["{KIDS[1]}", "old"]'.encode()
+    together = after(Evaluation(), 100, seen(A, B, policy=policy))
+    later = after(after(Evaluation(), 100, seen(A, policy=policy)), 110, seen(A, B, policy=policy))
+    for found in (together, later):
+        assert found.served is not None
+        assert {(one.kid, one.file) for one in found.served.keys} >= {(KIDS[1], "b.pem"), ("old", "a.pem")}
+        assert list(found.faults) == ["policy-invalid"]
+
+
+def test_an_alias_that_is_repeated_is_dropped() -> None:
+    """A key's own kid among its aliases, or one of them twice, withdraws nothing."""
+    policy = f'[keys."a.pem"]\naliases = ["{KIDS[0]}", "old", "old"]'.encode()
+    found = after(Evaluation(), 100, seen(A, policy=policy))
+    assert (sorted(published(found)), found.faults) == (sorted([KIDS[0], "old"]), {})
+
+
+def test_a_revoked_key_keeps_no_kid_from_another() -> None:
+    """The kid of a revoked key may be given to a good one."""
+    policy = f'revoked = ["{KIDS[0]}"]\n[keys."a.pem"]\nkid = "same"\n[keys."b.pem"]\nkid = "same"'.encode()
+    found = after(Evaluation(), 100, seen(A, B, policy=policy))
+    assert outcomes(found) == {"a.pem": ["revoked"], "b.pem": ["published"]}
+    assert (published(found), found.faults) == (["same"], {})
+
+
+def test_a_kid_that_is_another_keys_changes_nothing() -> None:
+    """A kid of jwks.toml never takes the place of a key that has it already."""
+    first = after(Evaluation(), 100, seen(A, B))
+    second = after(first, 110, seen(A, B, policy=f'[keys."a.pem"]\nkid = "{KIDS[1]}"'.encode()))
+    assert (published(second), list(second.faults)) == (KIDS[:2], ["policy-invalid"])

@@ -147,18 +147,27 @@ def test_policy_that_refuses_a_published_key_is_obeyed_at_once() -> None:
 def test_per_file_alg_use_and_kid() -> None:
     """A file's own alg, use and kid are published; a pair that its kind doesn't have is refused."""
     rsa = read_file("rsa", public_pem(key("RSA")), None)
-    x25519 = read_file("x25519", public_pem(key("X25519")), None)
     policy = Policy(
-        files={"rsa": KeyPolicy(alg="PS384", kid="mine"), "x25519": KeyPolicy(use="enc"), "x": KeyPolicy(alg="RS256")}
+        files={"rsa": KeyPolicy(alg="PS384", kid="mine"), "ec": KeyPolicy(use="enc"), "x": KeyPolicy(alg="RS256")}
     )
-    found = evaluated([rsa, x25519, *files(("x", 0))], policy)
+    found = evaluated([rsa, *files(("ec", 1), ("x", 0))], policy)
     keyset = found.keyset
     assert keyset is not None
     assert [(one.kid, one.alg, one.use) for one in keyset.keys[:1]] == [("mine", "PS384", "sig")]
     assert [(one.alg, one.use) for one in keyset.keys[1:]] == [("ECDH-ES", "enc")]
     assert [(one.file, one.error.code) for one in found.verdicts if one.error] == [("x", "alg-mismatch")]
-    refused = evaluated([rsa, x25519], Policy())
-    assert [(one.file, one.error.code) for one in refused.verdicts if one.error] == [("x25519", "kind-unsupported")]
+
+
+@pytest.mark.parametrize(
+    "said", [{}, {"x25519": KeyPolicy(use="enc")}, {"x25519": KeyPolicy(use="enc", alg="ECDH-ES")}]
+)
+def test_x25519_is_never_published(said: dict[str, KeyPolicy]) -> None:
+    """An X25519 key is refused whatever jwks.toml says, since some clients drop the whole set for one."""
+    x25519 = read_file("x25519", public_pem(key("X25519")), None)
+    found = evaluated([x25519, *files(("a", 0))], Policy(files=said))
+    assert [(one.file, one.error.code) for one in found.verdicts if one.error] == [("x25519", "kind-unsupported")]
+    assert found.keyset is not None
+    assert kids(found.keyset) == {KIDS[0]: "published"}
 
 
 def test_x5c_can_be_left_out() -> None:

@@ -17,7 +17,7 @@ from jwks_server import errors
 from jwks_server.keys.keyset import KeyFile
 from jwks_server.keys.observation import Observation
 from jwks_server.source.directory import Directory
-from jwks_server.source.files import MAX_FILE_BYTES
+from jwks_server.source.files import MAX_FILE_BYTES, MAX_POLICY_BYTES
 
 PATTERNS = ("*.pem", "tls.crt")
 
@@ -261,16 +261,24 @@ def test_volume_inside_the_directory(tmp_path: Path) -> None:
     assert scan(directory, "/items").whole
 
 
-def test_folder_is_whole_when_it_is_another_one(tmp_path: Path) -> None:
-    """A flat folder changes file by file; one that was put in its place is another version."""
-    acme = tmp_path / "acme"
-    acme.mkdir()
-    (acme / "a.pem").write_bytes(public_pem(key("P-256")))
+def test_folder_is_whole_when_a_finished_one_took_its_place(tmp_path: Path) -> None:
+    """A folder that was just made changes file by file; one that a rename or a link put there does not."""
+    acme, finished = tmp_path / "acme", tmp_path / ".finished"
+    for folder in (acme, finished):
+        folder.mkdir()
+        (folder / "a.pem").write_bytes(public_pem(key("P-256")))
+    os.utime(finished, (1_700_000_000, 1_700_000_000))
     directory = Directory(tmp_path, PATTERNS)
     assert [scan(directory, "/acme").whole for _ in range(2)] == [True, False]
     acme.rename(tmp_path / ".old")
     acme.mkdir()
-    assert scan(directory, "/acme").whole
+    assert not scan(directory, "/acme").whole
+    acme.rmdir()
+    finished.rename(acme)
+    assert [scan(directory, "/acme").whole for _ in range(2)] == [True, False]
+    acme.rename(tmp_path / ".away")
+    acme.symlink_to(".old")
+    assert [scan(directory, "/acme").whole for _ in range(2)] == [True, False]
 
 
 UNRESERVED = string.ascii_letters + string.digits + "-._~"
@@ -306,7 +314,7 @@ def test_policy_file(tmp_path: Path) -> None:
     assert scan(directory).policy is None
     (tmp_path / "jwks.toml").write_bytes(b"max_age = 5")
     assert scan(directory).policy == b"max_age = 5"
-    (tmp_path / "jwks.toml").write_bytes(b"#" * (MAX_FILE_BYTES + 1))
+    (tmp_path / "jwks.toml").write_bytes(b"#" * (MAX_POLICY_BYTES + 1))
     assert isinstance(scan(directory).policy, errors.PolicyInvalid)
 
 

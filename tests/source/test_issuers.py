@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from support import key, public_pem
 
+from jwks_server.keys.evaluate import GONE_SECONDS
 from jwks_server.keys.policy import Policy
 from jwks_server.options.settings import Timing
 from jwks_server.published.catalog import Catalog, Entry
@@ -148,7 +149,7 @@ async def test_issuer_without_a_good_key(tmp_path: Path) -> None:
 
 
 async def test_folder_that_is_gone_is_waited_for(tmp_path: Path) -> None:
-    """A flat folder that vanishes for 60 ms keeps its issuer, one that stays away takes it along."""
+    """A flat folder that vanishes for a moment keeps its issuer, one that stays away takes it along."""
     house = House(tmp_path)
     house.put("a/a.pem")
     house.put("b/a.pem")
@@ -163,7 +164,7 @@ async def test_folder_that_is_gone_is_waited_for(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "a")
     await house.reload("/a", after=0.05)
     assert house.served == {"/a": 1, "/b": 1}
-    await house.reload("/b", after=0.07)  # its time has come, whatever else the look is about
+    await house.reload("/b", after=GONE_SECONDS)  # its time has come, whatever else the look is about
     assert house.served == {"/b": 1}
     assert "/a" not in house.catalog.current.pages
 
@@ -287,3 +288,31 @@ async def test_state_outlives_a_directory_that_comes_late(tmp_path: Path) -> Non
     (tmp_path / "away").rename(keys)
     await second.reload(after=10)
     assert second.catalog.current.entries["/a"].keyset.keys[0].first_published == first.now
+
+
+async def test_safe_to_sign_at_after_a_restart_with_a_lower_max_age(tmp_path: Path) -> None:
+    """Caches may hold what was served before the restart for the max-age of that time."""
+    state, keys = tmp_path / "state.json", tmp_path / "keys"
+    first = House(keys, Policy(max_age=3600), state)
+    first.put("a.pem")
+    await first.reload()
+    second = House(keys, Policy(max_age=60), state)
+    second.put("b.pem", 1)
+    await second.reload(after=100)
+    third = House(keys, Policy(max_age=60), state)
+    await third.reload(after=200)
+    for house in (second, third):
+        new = next(one for one in house.catalog.current.entries["/"].keyset.keys if one.file == "b.pem")
+        assert new.safe_to_sign_at == first.now + 100 + 3600 + Timing().propagation
+
+
+async def test_policy_with_very_many_entries(tmp_path: Path) -> None:
+    """A jwks.toml of 20,000 entries, over 1 MB, is read like any other."""
+    house = House(tmp_path)
+    house.put("a.pem")
+    house.put("b.pem", 1)
+    text = "".join(f'[keys."old-{number}.pem"]\nkid = "kid-{number}-that-is-longer"\n' for number in range(20_000))
+    (tmp_path / "jwks.toml").write_text(text + '[keys."a.pem"]\nkid = "mine"\n')
+    assert (tmp_path / "jwks.toml").stat().st_size > 1_000_000
+    await house.reload()
+    assert "mine" in {one.kid for one in house.catalog.current.entries["/"].keyset.keys}

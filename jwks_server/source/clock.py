@@ -1,0 +1,35 @@
+"""The time that keys live by: it never goes back, whatever is done to the machine's clock."""
+
+import time
+from collections.abc import Callable
+
+# Where the machine's clock was set back, this clock goes on at this rate until the other has come up to it.
+_RATE = 0.75
+
+
+class Clock:
+    """Seconds since the epoch that never decrease.
+
+    While the machine's clock is behind, this one goes on: a key that was published stays, and a grace period ends. A
+    clock that is set forward is followed at once, as every ``publish_at`` asks for.
+
+    Args:
+        wall: The machine's clock.
+        monotonic: What measures durations; None to use the forward steps of the machine's clock.
+    """
+
+    def __init__(
+        self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] | None = time.monotonic
+    ) -> None:
+        self._wall = wall
+        self._monotonic = monotonic or wall
+        self._last = wall()
+        self._last_monotonic = self._monotonic()
+
+    def __call__(self) -> float:
+        """Return the time."""
+        wall, monotonic = self._wall(), self._monotonic()
+        elapsed = max(0.0, monotonic - self._last_monotonic)
+        self._last_monotonic = monotonic
+        self._last = max(wall, self._last + _RATE * elapsed)
+        return self._last
