@@ -15,6 +15,10 @@ DATA_LINK = "..data"
 _SWAPS_TOLERATED = 8
 
 
+class DataLinkBroken(OSError):
+    """A volume's data link leads nowhere. The volume is there, so nothing that was in it counts as removed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Open:
     """An open folder.
@@ -48,7 +52,8 @@ def steadily(read: Callable[[Open], T], path: Path | str, parent: int | None = N
         What was read; None if the folder was swapped each time.
 
     Raises:
-        OSError: It can't be opened or read; FileNotFoundError also if the data link leads nowhere.
+        DataLinkBroken: The folder is there, but its data link leads nowhere.
+        OSError: The folder can't be opened or read.
     """
     for _ in range(_SWAPS_TOLERATED):
         with descriptor(path, parent) as top:
@@ -56,9 +61,9 @@ def steadily(read: Callable[[Open], T], path: Path | str, parent: int | None = N
             try:
                 with nullcontext(top) if link is None else descriptor(link, top) as data:
                     found = read(Open(top, link, data))
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError) as exc:
                 if _unmoved(top, link, path, parent):
-                    raise
+                    raise (exc if link is None else DataLinkBroken(f"its link {DATA_LINK} leads nowhere")) from exc
                 continue
             if _unmoved(top, link, path, parent):
                 return found
