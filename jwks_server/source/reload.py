@@ -15,7 +15,8 @@ from jwks_server.published.catalog import ROOT, Catalog
 from jwks_server.published.pages import Endpoint
 from jwks_server.source.directory import Directory, Seen
 from jwks_server.source.issuers import Issuers, Step
-from jwks_server.source.state import Remembered, StateFile
+from jwks_server.source.remembered import Remembered
+from jwks_server.source.state import StateFile
 from jwks_server.source.triggers import EVERYWHERE, Trigger, Triggers
 from jwks_server.stats import Reloads
 from jwks_server.text import well_formed

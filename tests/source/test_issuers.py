@@ -30,16 +30,22 @@ class House:
         self.now = 1_000_000.0
         self.catalog = Catalog()
         self.reloads = Reloads()
+        self.state = StateFile(state) if state else None
         self.reloader = Reloader(
             Directory(path, ["*.pem"]),
             policy or Policy(),
             self.catalog,
             Endpoint("/.well-known/jwks.json"),
             timing=Timing(),
-            state=StateFile(state) if state else None,
+            state=self.state,
             reloads=self.reloads,
             clock=lambda: self.now,
         )
+
+    def end(self) -> None:
+        """Let another house write the state file."""
+        if self.state:
+            self.state.close()
 
     def faults(self, issuer: str) -> tuple[JwksError, ...]:
         """Return what is wrong with an issuer now."""
@@ -273,6 +279,7 @@ async def test_state_is_remembered_by_issuer(tmp_path: Path) -> None:
     await first.reload()
     (keys / "a" / "b.pem").unlink()
     shutil.rmtree(keys / "c")
+    first.end()
     second = House(keys, Policy(retain=100), state)
     await second.reload(after=10)
     found = second.catalog.current.entries
@@ -289,6 +296,7 @@ async def test_state_outlives_a_directory_that_comes_late(tmp_path: Path) -> Non
     await first.reload()
     keys.rename(tmp_path / "away")
     keys.mkdir()
+    first.end()
     second = House(keys, state=state)
     await second.reload(after=10)
     keys.rmdir()
@@ -332,7 +340,9 @@ async def test_restart_with_an_emptied_folder(tmp_path: Path, name: str) -> None
     await first.reload()
     body = first.catalog.current.entries[f"/{name}"].keyset.body
     (keys / name / "a.pem").unlink()
+    second = first
     for _ in range(2):
+        second.end()
         second = House(keys, state=state)
         await second.reload(after=10)
         await second.reload(after=10)
