@@ -33,9 +33,13 @@ _NO_WATCH_LEFT = (
 _log = structlog.get_logger(__name__)
 
 
+class _NoWorkingDirectory(RuntimeError):
+    """The path is relative, and the directory that the process works in was deleted."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A directory to watch. Device and inode show when another directory took its path."""
+    """A directory to watch. Another device or inode shows that another directory took its path."""
 
     path: str
     device: int
@@ -44,22 +48,35 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """The directories to watch: the key directory, and those in which a rename can replace it.
+    """The directories to watch: the key directory, and those in which a rename can replace it or a folder in it.
 
     Attributes:
         directory: The key directory, its links resolved.
-        watched: The key directory, and the directories that hold a step of the path to it.
-        steps: The links and directories of the path.
+        steps: The links and directories on the way to it, and on the way to each folder that is a link.
         folders: The issuers' folders in it, by path.
+        names: All paths of each directory, by the one that is watched. The kernel has one watch for a directory, and
+            tells its events under one path.
     """
 
     directory: str
-    watched: tuple[_Place, ...]
     steps: frozenset[str]
     folders: Mapping[str, _Place]
+    names: Mapping[str, tuple[_Place, ...]]
 
-    def issuer(self, path: str, wants: Callable[[str], bool]) -> str | None:
-        """Tell which issuer an event is about: EVERYWHERE for the path to the directory, None if about no issuer."""
+    def concerned(self, path: str, wants: Callable[[str], bool]) -> frozenset[str]:
+        """Tell which issuers an event is about: EVERYWHERE for the way to a directory, none if about no issuer."""
+        folder, name = os.path.split(path)
+        paths = [os.path.join(one.path, name) for one in self.names.get(folder, ())]  # noqa: PTH118 - a str
+        paths += [one.path for one in self.names.get(path, ())]
+        return frozenset(issuer for one in paths if (issuer := self._issuer(one, wants)) is not None)
+
+    def replaced(self, change: Change, path: str) -> bool:
+        """Tell whether an event means that there may be another folder at a path, maybe with the same inode number."""
+        return change is not Change.modified and (
+            path in self.folders or any(one.path in self.folders for one in self.names.get(path, ()))
+        )
+
+    def _issuer(self, path: str, wants: Callable[[str], bool]) -> str | None:
         if path in self.steps:
             return EVERYWHERE
         folder, name = os.path.split(path)
@@ -110,9 +127,8 @@ async def _watch_once(path: Path, interval: Callable[[], float], wants: Callable
     places = await in_thread(partial(_places, path))
     stop = asyncio.Event()
     events = awatch(
-        *(place.path for place in places.watched),
-        *places.folders,
-        watch_filter=lambda _change, changed: places.issuer(changed, wants) is not None,
+        *places.names,
+        watch_filter=lambda _change, changed: bool(places.concerned(changed, wants)),
         debounce=_DEBOUNCE_MS,
         step=_STEP_MS,
         stop_event=stop,
@@ -124,7 +140,7 @@ async def _watch_once(path: Path, interval: Callable[[], float], wants: Callable
         await asyncio.sleep(0)  # awatch starts to watch when it is first awaited
         yield Trigger.EVENT, EVERYWHERE
         due = loop.time() + interval()
-        concerned: set[str | None] = {ROOT}
+        concerned = {ROOT}
         while ROOT not in concerned or await in_thread(partial(_places, path)) == places:
             await asyncio.wait({pending}, timeout=max(0.0, due - loop.time()))
             if loop.time() >= due:  # even while one issuer's events never stop
@@ -132,12 +148,13 @@ async def _watch_once(path: Path, interval: Callable[[], float], wants: Callable
                 concerned = {ROOT}
                 yield Trigger.PERIOD, EVERYWHERE
             elif pending.done():
-                concerned = {places.issuer(changed, wants) for changed in pending.result()}
-                if EVERYWHERE in concerned:
+                happened = pending.result()
+                concerned = {issuer for _, changed in happened for issuer in places.concerned(changed, wants)}
+                if EVERYWHERE in concerned or any(places.replaced(*event) for event in happened):
                     # Another directory may have the same inode number. The next start yields a trigger.
                     return
                 pending = asyncio.create_task(_next(events))
-                for issuer in filter(None, concerned):
+                for issuer in concerned:
                     yield Trigger.EVENT, issuer
     finally:
         stop.set()
@@ -148,43 +165,88 @@ async def _watch_once(path: Path, interval: Callable[[], float], wants: Callable
 def _describe(exc: BaseException) -> str:
     while isinstance(exc, BaseExceptionGroup):
         exc = exc.exceptions[0]
+    if isinstance(exc, _NoWorkingDirectory):
+        return "The working directory was deleted; restart with an absolute path."
     return _NO_WATCH_LEFT if "limit reached" in str(exc) else type(exc).__name__
 
 
-async def _next(events: AsyncIterator[set[tuple[Change, str]]]) -> set[str]:
-    """Wait for the next paths with an event."""
-    return {path for _change, path in await anext(events, set())}
+async def _next(events: AsyncIterator[set[tuple[Change, str]]]) -> set[tuple[Change, str]]:
+    """Wait for the next events."""
+    return await anext(events, set())
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """The way to a directory, as far as it exists.
+
+    Attributes:
+        end: Where it ends.
+        holders: The directories in which a rename can change it.
+        steps: The links and directories on it.
+        whole: Whether the directory exists.
+    """
+
+    end: str
+    holders: tuple[str, ...]
+    steps: tuple[str, ...]
+    whole: bool
 
 
 def _places(path: Path) -> _Places:
-    """Follow the path one component at a time, as the kernel does, as far as it exists."""
-    here = Path("/")
-    ahead = list(path.absolute().parts[1:])
-    holders = [here]
-    steps = set()
-    links = 0
-    inside: Mapping[str, _Place] = {}
+    try:
+        absolute = str(path.absolute())
+    except FileNotFoundError as exc:
+        raise _NoWorkingDirectory from exc
+    way = _follow(absolute)
+    folders = _folders(Path(way.end)) if way.whole else {}
+    ways = [way, *(_follow(one) for one in folders if os.path.islink(one))]  # noqa: PTH114 - a str
+    holders = [place for one in ways for holder in one.holders if (place := _place(holder))]
+    names: dict[tuple[int, int], dict[str, _Place]] = {}
+    for place in (*holders, *folders.values()):
+        names.setdefault((place.device, place.inode), {})[place.path] = place
+    return _Places(
+        way.end,
+        frozenset(step for one in ways for step in one.steps),
+        folders,
+        {next(iter(group)): tuple(group.values()) for group in names.values()},
+    )
+
+
+def _follow(path: str) -> _Way:
+    """Follow an absolute path one component at a time, as the kernel does, as far as it exists."""
+    here, links = "/", 0
+    ahead = path.split("/")[::-1]
+    holders, steps = [], []
     while ahead:
-        step = here / ahead.pop(0)
-        steps.add(str(step))
-        if step.is_symlink() and links < _LINKS_FOLLOWED:
+        name = ahead.pop()
+        if name in {"", "."}:
+            continue
+        step = os.path.join(here, name)  # noqa: PTH118 - called for each of a thousand folders
+        if name == "..":
+            here = os.path.dirname(here)  # noqa: PTH120 - as above
+            continue
+        steps.append(step)
+        target = _target(step) if links < _LINKS_FOLLOWED else None
+        if target is not None:
             links += 1
             holders.append(here)
-            target = step.readlink()
-            ahead[:0] = target.parts
-            if target.is_absolute():
-                here = Path("/")
-                del ahead[0]
-        elif step.name == "..":
-            here = here.parent
-        elif step.is_dir():
+            ahead += target.split("/")[::-1]
+            here = "/" if target.startswith("/") else here
+        elif os.path.isdir(step):  # noqa: PTH112 - as above
             here = step
         else:
+            ahead.append(name)
             break
-    else:
-        inside = _folders(here)
-    watched = [place for one in dict.fromkeys((here, here.parent, *holders[1:])) if (place := _place(str(one)))]
-    return _Places(str(here), tuple(watched), frozenset(steps), inside)
+    above = os.path.dirname(here)  # noqa: PTH120 - as above
+    return _Way(here, tuple(dict.fromkeys((here, above, *holders))), tuple(steps), whole=not ahead)
+
+
+def _target(path: str) -> str | None:
+    """Return where a link leads; None if it is not a link."""
+    try:
+        return os.readlink(path)  # noqa: PTH115 - called for each of a thousand folders
+    except OSError:
+        return None
 
 
 def _folders(directory: Path) -> Mapping[str, _Place]:

@@ -3,11 +3,13 @@
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from support import HANG_SECONDS
 
 from jwks_server.source import watch as watching
@@ -66,6 +68,15 @@ def keys(tmp_path: Path) -> Path:
     path = tmp_path / "parent" / "keys"
     path.mkdir(parents=True)
     return path
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """Make a directory in memory."""
+    if not Path("/dev/shm").is_dir():  # noqa: S108 - a tmpfs on each Linux
+        pytest.skip("there is no /dev/shm")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as path:
+        yield Path(path)
 
 
 async def test_files(keys: Path) -> None:
@@ -278,3 +289,87 @@ async def test_watch_that_can_not_be_opened(keys: Path, monkeypatch: pytest.Monk
         async with asyncio.timeout(HANG_SECONDS):
             while (await one.seen.get())[0] is not Trigger.PERIOD:
                 pass
+
+
+def remade(folder: Path) -> None:
+    """Delete a folder and make it again until it has the same inode number, as ext4 does it at once."""
+    inode = folder.stat().st_ino
+    for _ in range(100):
+        shutil.rmtree(folder)
+        folder.mkdir()
+        if folder.stat().st_ino == inode:
+            return
+    # tmpfs counts on; there the case does not exist
+
+
+@pytest.mark.parametrize("place", ["disk", "memory"])
+async def test_folder_made_again(tmp_path: Path, place: str, memory: Path) -> None:
+    """A folder that was deleted and made again is watched, by events alone, with the same inode number too."""
+    keys = (memory if place == "memory" else tmp_path) / "keys"
+    (keys / "acme").mkdir(parents=True)
+    async with watched(keys) as one:
+        for _ in range(3):
+            await one.quiet()
+            remade(keys / "acme")
+            await one.event()
+            await one.quiet()
+            (keys / "acme" / "a").touch()
+            assert await one.event() == "/acme"
+
+
+async def test_target_of_a_link_made_again(tmp_path: Path) -> None:
+    """The folder that an issuer's link leads to, outside the directory, can be deleted and made again."""
+    keys, store = tmp_path / "keys", tmp_path / "store"
+    (store / "acme").mkdir(parents=True)
+    keys.mkdir()
+    (keys / "acme").symlink_to("../store/acme")
+    async with watched(keys) as one:
+        for change in (remade, exchange_two):
+            await one.quiet()
+            change(store / "acme")
+            await one.event()
+            await one.quiet()
+            (store / "acme" / "a").touch()
+            assert await one.event() == "/acme"
+
+
+def exchange_two(folder: Path) -> None:
+    """Put another folder in a folder's place."""
+    other = folder.parent / "other"
+    other.mkdir()
+    folder.rename(folder.parent / "old")
+    other.rename(folder)
+
+
+async def test_issuers_that_are_one_folder(keys: Path) -> None:
+    """A change in a folder that is several issuers' is an event of each, whatever the name it is made under."""
+    (keys / "acme").mkdir()
+    for name in ("a-link", "z-link"):
+        (keys / name).symlink_to("acme")
+    (keys / "self").symlink_to(".")
+    (keys / "up").symlink_to("..")
+    async with watched(keys) as one:
+        for path, issuers in (
+            (keys / "acme" / "a", {"/acme", "/a-link", "/z-link"}),
+            (keys / "z-link" / "b", {"/acme", "/a-link", "/z-link"}),
+            (keys / "c", {"/", "/self"}),
+            (keys.parent / "d", {"/up"}),
+        ):
+            await one.quiet()
+            path.touch()
+            seen: set[str] = set()
+            while seen < issuers:
+                seen.add(await one.event())
+            assert seen == issuers
+
+
+async def test_working_directory_that_was_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the path is relative and the working directory is gone, that is told, and the rescan goes on."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    (tmp_path / "work").rmdir()
+    with capture_logs() as logs:
+        async with watched(Path("keys"), 0.01) as one, asyncio.timeout(HANG_SECONDS):
+            while (await one.seen.get())[0] is not Trigger.PERIOD:
+                pass
+    assert [(line["event"], "absolute" in line["reason"]) for line in logs] == [("watch-failed", True)]
