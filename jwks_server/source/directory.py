@@ -5,15 +5,16 @@ import os
 import re
 import stat
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from jwks_server.errors import DirectoryMissing, DirectoryUnreadable, IssuerNameInvalid, SourceError
 from jwks_server.keys.observation import Observation
 from jwks_server.keys.table import FILE_NAME
 from jwks_server.published.catalog import ROOT
-from jwks_server.source.folder import Folder
+from jwks_server.source.folder import Folder, is_recent
 from jwks_server.source.passphrase import read_passphrase
-from jwks_server.source.volume import DATA_LINK, Open, folders, steadily
+from jwks_server.source.volume import DATA_LINK, Arrival, Open, arrived, folders, steadily
 from jwks_server.text import reason
 
 # What was seen of an issuer's folder, or what is wrong with it.
@@ -51,6 +52,7 @@ class Directory:
         self._root = Folder(self.is_key_file)
         self._folders: dict[str, Folder] = {}
         self._version: object = None
+        self._arrival = Arrival()
 
     def folder(self, issuer: str) -> Path:
         """Return the folder that holds an issuer's keys."""
@@ -112,6 +114,7 @@ class Directory:
 
     def _read(self, here: Open, issuers: Collection[str], *, everything: bool) -> tuple[object, Mapping[str, Seen]]:
         version = (here.identity, here.link)
+        self._arrival = arrived(here.top, self._arrival, partial(os.path.realpath, self.path))
         everything = everything or version != self._version
         names = {issuer.removeprefix(ROOT) for issuer in issuers if issuer != ROOT}
         if everything:
@@ -119,7 +122,9 @@ class Directory:
         found: dict[str, Seen] = {}
         if everything or ROOT in issuers:
             names |= self._listed(here) - self._folders.keys()
-            found[ROOT] = self._root.read(here, self._passphrase, whole=False, nested=False)
+            found[ROOT] = self._root.read(
+                here, self._passphrase, whole=self._arrival.whole, nested=False, way=lambda: None
+            )
         for name in sorted(names):
             found[ROOT + name] = self._observe(name, here)
         return version, found
@@ -140,7 +145,8 @@ class Directory:
 
         def read(inside: Open) -> Observation:
             nested = within or inside.link is not None
-            return folder.read(inside, self._passphrase, whole=within, nested=nested)
+            whole = within or self._arrival.whole
+            return folder.read(inside, self._passphrase, whole=whole, nested=nested, way=lambda: _link(name, parent))
 
         seen: Seen
         try:
@@ -152,7 +158,9 @@ class Directory:
                 name in self._folders and _is_link(name, parent)
             ):
                 self._folders.pop(name, None)
-                return Observation.nothing(whole=within)
+                return Observation.nothing(
+                    whole=within or self._arrival.whole, unsettled=not within and is_recent(parent)
+                )
             seen = DirectoryUnreadable(f"The folder {path} can't be read: {reason(exc)}; fix it, or remove it.")
         self._folders[name] = folder
         if _ISSUER_NAME.fullmatch(name):
@@ -163,6 +171,14 @@ class Directory:
             f"The name of the folder {path} can't stand in a URL, so its keys are not served; "
             "rename it with letters, digits and . _ ~ - only."
         )
+
+
+def _link(name: str, parent: int) -> str | None:
+    """Return where a link leads; None if it is not a link."""
+    try:
+        return os.readlink(name, dir_fd=parent)
+    except OSError:
+        return None
 
 
 def _is_folder(name: str, parent: int) -> bool:

@@ -4,7 +4,8 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from jwks_server.errors import FileUnreadable, KeyFileError, PolicyInvalid
@@ -12,21 +13,32 @@ from jwks_server.keys.keyset import KeyFile, read_file
 from jwks_server.keys.observation import Observation
 from jwks_server.keys.table import FILE_NAME
 from jwks_server.source.files import Fingerprint, contents
-from jwks_server.source.volume import Open, descriptor
+from jwks_server.source.volume import Arrival, Open, arrived, descriptor
 from jwks_server.text import reason
 
 _VOLUME_DEPTH = 8
+_LOOKS = 3
+# Who writes a folder pauses for a shorter time than this; what is older has settled.
+QUIET_NS = 100_000_000
 # The machine is at fault and not the file, so a key that is known stays.
 _MACHINE_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.EINTR})
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What is remembered of a file. Without a fingerprint it is read again; the same bytes are not parsed again."""
+    """What is remembered of a file. Without a fingerprint it is read again; the same bytes are not parsed again.
+
+    Attributes:
+        file: What it holds.
+        fingerprint: What stat said of the bytes, if a change would show in it.
+        digest: Of the bytes.
+        seen: What stat said of the file, if anything.
+    """
 
     file: KeyFile
     fingerprint: Fingerprint | None = None
     digest: bytes = b""
+    seen: Fingerprint | None = None
 
 
 class Folder:
@@ -39,7 +51,7 @@ class Folder:
     def __init__(self, is_key_file: Callable[[str], bool]) -> None:
         self._is_key_file = is_key_file
         self._known: Mapping[str, _Read] = {}
-        self._identity: tuple[int, int] | None = None
+        self._arrival = Arrival()
 
     def forget(self) -> None:
         """Read every byte again in the next observation, whatever stat says."""
@@ -49,41 +61,70 @@ class Folder:
         """Parse every file again in the next observation, whatever its bytes are."""
         self._known = {}
 
-    def read(self, here: Open, passphrase: bytes | None, *, whole: bool, nested: bool) -> Observation:
+    def read(
+        self, here: Open, passphrase: bytes | None, *, whole: bool, nested: bool, way: Callable[[], str | None]
+    ) -> Observation:
         """Read the folder as it is at one moment. An unchanged file gives the same object again.
+
+        What was read is looked at again, and read again if it moved meanwhile.
 
         Args:
             here: The open folder.
             passphrase: What opens encrypted private keys.
             whole: Whether it is known to change as a whole.
             nested: Whether the folders below it are read too.
+            way: Returns where the links on the way to it lead.
         """
-        known = dict(self._read_files(here.data, "", _VOLUME_DEPTH if nested else 0, passphrase))
-        identity = here.identity
-        whole = whole or here.link is not None or identity != self._identity
-        self._known, self._identity = known, identity
-        return Observation({name: known[name].file for name in sorted(known)}, _read_policy(here.data), whole)
+        depth = _VOLUME_DEPTH if nested else 0
+        before = self._known
+        for _ in range(_LOOKS):
+            known = dict(self._read_files(here.data, "", depth, passphrase))
+            policy, policy_print = _read_policy(here.data)
+            read = {name: one.seen for name, one in known.items()}
+            self._known = known
+            # Most looks find nothing new; they need no second one.
+            moved = known != before and (read, policy_print) != self._look(here.data, depth)
+            if not moved:
+                break
+        self._arrival = arrived(here.top, self._arrival, way)
+        whole = whole or here.link is not None or self._arrival.whole
+        unsettled = not whole and (moved or is_recent(here.data, [*read.values(), policy_print]))
+        return Observation({name: known[name].file for name in sorted(known)}, policy, whole, unsettled=unsettled)
+
+    def _look(self, data: int, depth: int) -> tuple[dict[str, Fingerprint | None], Fingerprint | None]:
+        """List the files with their fingerprints, without opening any."""
+        found = {
+            base + entry.name: _fingerprint(entry.name, folder) for entry, folder, base in self._walk(data, "", depth)
+        }
+        return found, _fingerprint(FILE_NAME, data)
 
     def _read_files(self, folder: int, base: str, depth: int, passphrase: bytes | None) -> Iterator[tuple[str, _Read]]:
+        for entry, holder, below in self._walk(folder, base, depth):
+            name = below + entry.name
+            if read := self._observe(entry, holder, name, passphrase):
+                yield name, read
+
+    def _walk(self, folder: int, base: str, depth: int) -> Iterator[tuple[os.DirEntry[str], int, str]]:
+        """List the key files, each with the open folder that it is in and the path of that."""
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.startswith("."):
                     continue
                 if depth and entry.is_dir(follow_symlinks=False):
                     with descriptor(entry.name, folder) as below:
-                        yield from self._read_files(below, f"{base}{entry.name}/", depth - 1, passphrase)
+                        yield from self._walk(below, f"{base}{entry.name}/", depth - 1)
                 elif self._is_key_file(entry.name):
-                    name = base + entry.name
-                    if read := self._observe(entry, folder, name, passphrase):
-                        yield name, read
+                    yield entry, folder, base
 
     def _observe(self, entry: os.DirEntry[str], folder: int, name: str, passphrase: bytes | None) -> _Read | None:
         """Read a file unless it is known; return None if it is gone since it was listed."""
         known = self._known.get(name)
         error: KeyFileError
+        seen = None
         try:
             status = entry.stat()
-            if known and known.fingerprint == Fingerprint.of(status):
+            seen = Fingerprint.of(status)
+            if known and known.fingerprint == seen:
                 return known
             return _read(name, contents(entry.name, folder, status), status, known, passphrase)
         except KeyFileError as refused:
@@ -94,9 +135,9 @@ class Folder:
             error = FileUnreadable("The link leads nowhere; fix it, or remove it.")
         except OSError as exc:
             if known and exc.errno in _MACHINE_ERRNOS:
-                return replace(known, fingerprint=None)
+                return replace(known, fingerprint=None, seen=seen)
             error = FileUnreadable(f"The file can't be read: {reason(exc)}; fix it.")
-        return _Read(KeyFile(name, error=error))
+        return _Read(KeyFile(name, error=error), seen=seen)
 
 
 def _read(name: str, data: bytes, status: os.stat_result, known: _Read | None, passphrase: bytes | None) -> _Read:
@@ -106,15 +147,32 @@ def _read(name: str, data: bytes, status: os.stat_result, known: _Read | None, p
     if file.world_readable != exposed:
         file = replace(file, world_readable=exposed)
     fingerprint = Fingerprint.of(status)
-    return _Read(file, None if fingerprint.may_hide_a_change() else fingerprint, digest)
+    return _Read(file, None if fingerprint.may_hide_a_change() else fingerprint, digest, fingerprint)
 
 
-def _read_policy(folder: int) -> bytes | PolicyInvalid | None:
+def _read_policy(folder: int) -> tuple[bytes | PolicyInvalid | None, Fingerprint | None]:
+    seen = None
     try:
-        return contents(FILE_NAME, folder, os.stat(FILE_NAME, dir_fd=folder))
+        status = os.stat(FILE_NAME, dir_fd=folder)
+        seen = Fingerprint.of(status)
+        return contents(FILE_NAME, folder, status), seen
     except FileNotFoundError:
-        return None
+        return None, None
     except KeyFileError as error:
-        return PolicyInvalid(f"{FILE_NAME}: {error.message}")
+        return PolicyInvalid(f"{FILE_NAME}: {error.message}"), seen
     except OSError as exc:
-        return PolicyInvalid(f"{FILE_NAME} can't be read: {reason(exc)}; fix it.")
+        return PolicyInvalid(f"{FILE_NAME} can't be read: {reason(exc)}; fix it."), seen
+
+
+def _fingerprint(name: str, folder: int) -> Fingerprint | None:
+    """Take the fingerprint of a file; None if stat says nothing about it."""
+    try:
+        return Fingerprint.of(os.stat(name, dir_fd=folder))
+    except OSError:
+        return None
+
+
+def is_recent(folder: int, files: Iterable[Fingerprint | None] = ()) -> bool:
+    """Tell whether the folder or a file in it changed within the last moments."""
+    newest = max([os.fstat(folder).st_ctime_ns, *(one.ctime_ns for one in files if one)])
+    return abs(time.time_ns() - newest) < QUIET_NS

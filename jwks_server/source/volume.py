@@ -2,9 +2,10 @@
 
 import errno
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +14,8 @@ T = TypeVar("T")
 # The link that kubelet and the CSI driver swap; its rename is the only moment at which a volume is whole.
 DATA_LINK = "..data"
 _SWAPS_TOLERATED = 8
+# The longest tick of a filesystem's clock.
+_CLOCK_TICK_NS = 2_000_000_000
 
 
 class DataLinkBroken(OSError):
@@ -40,6 +43,45 @@ class Open:
         return status.st_dev, status.st_ino
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """How the folder that is at a place now came there.
+
+    Attributes:
+        identity: Its device and inode; None if no folder was seen at the place yet.
+        way: Where the links on the way to it led.
+        seen_ns: When it was last seen there, in nanoseconds since the epoch.
+        whole: Whether it was put there as a whole.
+    """
+
+    identity: tuple[int, int] | None = None
+    way: str | None = None
+    seen_ns: int = 0
+    whole: bool = False
+
+
+def arrived(top: int, last: Arrival, way: Callable[[], str | None]) -> Arrival:
+    """Look at the folder at a place again, and tell how it came there.
+
+    A rename, a link and a mount put a folder there that is whole. One that was made there is filled only after that. A rename
+    sets the folder's ctime and leaves its mtime; a new entry sets both. Where that can't be told apart, because all of
+    it happened within one tick of the filesystem's clock, the folder counts as being filled.
+
+    Args:
+        top: The open folder.
+        last: What the last look said.
+        way: Returns where the links on the way to it lead; called only if it is another folder.
+    """
+    status, now_ns = os.fstat(top), time.time_ns()
+    identity = status.st_dev, status.st_ino
+    if identity == last.identity:
+        return replace(last, seen_ns=now_ns, whole=False)
+    leads = way()
+    linked = last.identity is not None and (leads != last.way or identity[0] != last.identity[0])
+    renamed = status.st_mtime_ns < status.st_ctime_ns or status.st_mtime_ns < last.seen_ns - _CLOCK_TICK_NS
+    return Arrival(identity, leads, now_ns, whole=linked or renamed)
+
+
 def steadily(read: Callable[[Open], T], path: Path | str, parent: int | None = None) -> T | None:
     """Open and read a folder, and do it again if the folder or its data link was swapped meanwhile.
 
@@ -63,7 +105,9 @@ def steadily(read: Callable[[Open], T], path: Path | str, parent: int | None = N
                     found = read(Open(top, link, data))
             except (FileNotFoundError, NotADirectoryError) as exc:
                 if _unmoved(top, link, path, parent):
-                    raise (exc if link is None else DataLinkBroken(f"its link {DATA_LINK} leads nowhere")) from exc
+                    if link is None:
+                        raise
+                    raise DataLinkBroken(f"its link {DATA_LINK} leads nowhere") from exc
                 continue
             if _unmoved(top, link, path, parent):
                 return found

@@ -3,8 +3,7 @@
 import asyncio
 import os
 import shutil
-import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -68,15 +67,6 @@ def keys(tmp_path: Path) -> Path:
     path = tmp_path / "parent" / "keys"
     path.mkdir(parents=True)
     return path
-
-
-@pytest.fixture
-def memory() -> Iterator[Path]:
-    """Make a directory in memory."""
-    if not Path("/dev/shm").is_dir():  # noqa: S108 - a tmpfs on each Linux
-        pytest.skip("there is no /dev/shm")
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as path:
-        yield Path(path)
 
 
 async def test_files(keys: Path) -> None:
