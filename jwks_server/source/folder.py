@@ -13,6 +13,7 @@ from jwks_server.keys.keyset import KeyFile, read_file
 from jwks_server.keys.observation import Observation
 from jwks_server.keys.table import FILE_NAME
 from jwks_server.source.files import Fingerprint, contents
+from jwks_server.source.patience import NoAnswer, Patience
 from jwks_server.source.volume import Arrival, Open, arrived, descriptor
 from jwks_server.text import reason
 
@@ -46,10 +47,14 @@ class Folder:
 
     Args:
         is_key_file: Tells whether a name is one of a key file.
+        place: The folder's path, for messages.
+        patience: Asks the filesystem.
     """
 
-    def __init__(self, is_key_file: Callable[[str], bool]) -> None:
+    def __init__(self, is_key_file: Callable[[str], bool], place: str, patience: Patience) -> None:
         self._is_key_file = is_key_file
+        self._place = place
+        self._patience = patience
         self._known: Mapping[str, _Read] = {}
         self._arrival = Arrival()
 
@@ -79,24 +84,33 @@ class Folder:
         before = self._known
         for _ in range(_LOOKS):
             known = dict(self._read_files(here.data, "", depth, passphrase))
-            policy, policy_print = _read_policy(here.data)
+            policy, policy_print = self._read_policy(here.data)
             read = {name: one.seen for name, one in known.items()}
             self._known = known
+            recent = is_recent(here.data, [*read.values(), policy_print])
             # Most looks find nothing new; they need no second one.
-            moved = known != before and (read, policy_print) != self._look(here.data, depth)
+            moved = (recent or known != before) and (read, policy_print) != self._look(here.data, depth)
             if not moved:
                 break
         self._arrival = arrived(here.top, self._arrival, way)
         whole = whole or here.link is not None or self._arrival.whole
-        unsettled = not whole and (moved or is_recent(here.data, [*read.values(), policy_print]))
+        unsettled = not whole and (moved or recent)
         return Observation({name: known[name].file for name in sorted(known)}, policy, whole, unsettled=unsettled)
 
     def _look(self, data: int, depth: int) -> tuple[dict[str, Fingerprint | None], Fingerprint | None]:
         """List the files with their fingerprints, without opening any."""
         found = {
-            base + entry.name: _fingerprint(entry.name, folder) for entry, folder, base in self._walk(data, "", depth)
+            (name := base + entry.name): self._fingerprint(name, entry.name, folder)
+            for entry, folder, base in self._walk(data, "", depth)
         }
-        return found, _fingerprint(FILE_NAME, data)
+        return found, self._fingerprint(FILE_NAME, FILE_NAME, data)
+
+    def _fingerprint(self, path: str, name: str, folder: int) -> Fingerprint | None:
+        """Take the fingerprint of a file; None if stat says nothing about it."""
+        try:
+            return self._patience.ask(f"{self._place}/{path}", lambda: Fingerprint.of(os.stat(name, dir_fd=folder)))
+        except OSError:
+            return None
 
     def _read_files(self, folder: int, base: str, depth: int, passphrase: bytes | None) -> Iterator[tuple[str, _Read]]:
         for entry, holder, below in self._walk(folder, base, depth):
@@ -121,12 +135,14 @@ class Folder:
         known = self._known.get(name)
         error: KeyFileError
         seen = None
+        place = f"{self._place}/{name}"
         try:
-            status = entry.stat()
+            status = self._patience.ask(place, entry.stat)
             seen = Fingerprint.of(status)
             if known and known.fingerprint == seen:
                 return known
-            return _read(name, contents(entry.name, folder, status), status, known, passphrase)
+            data = self._patience.ask(place, lambda: contents(entry.name, folder, status))
+            return _read(name, data, status, known, passphrase)
         except KeyFileError as refused:
             error = refused
         except FileNotFoundError:
@@ -134,10 +150,24 @@ class Folder:
                 return None
             error = FileUnreadable("The link leads nowhere; fix it, or remove it.")
         except OSError as exc:
-            if known and exc.errno in _MACHINE_ERRNOS:
+            if known and (exc.errno in _MACHINE_ERRNOS or isinstance(exc, NoAnswer)):
                 return replace(known, fingerprint=None, seen=seen)
             error = FileUnreadable(f"The file can't be read: {reason(exc)}; fix it.")
         return _Read(KeyFile(name, error=error), seen=seen)
+
+    def _read_policy(self, folder: int) -> tuple[bytes | PolicyInvalid | None, Fingerprint | None]:
+        seen = None
+        place = f"{self._place}/{FILE_NAME}"
+        try:
+            status = self._patience.ask(place, lambda: os.stat(FILE_NAME, dir_fd=folder))
+            seen = Fingerprint.of(status)
+            return self._patience.ask(place, lambda: contents(FILE_NAME, folder, status)), seen
+        except FileNotFoundError:
+            return None, None
+        except KeyFileError as error:
+            return PolicyInvalid(f"{FILE_NAME}: {error.message}"), seen
+        except OSError as exc:
+            return PolicyInvalid(f"{FILE_NAME} can't be read: {reason(exc)}; fix it."), seen
 
 
 def _read(name: str, data: bytes, status: os.stat_result, known: _Read | None, passphrase: bytes | None) -> _Read:
@@ -148,28 +178,6 @@ def _read(name: str, data: bytes, status: os.stat_result, known: _Read | None, p
         file = replace(file, world_readable=exposed)
     fingerprint = Fingerprint.of(status)
     return _Read(file, None if fingerprint.may_hide_a_change() else fingerprint, digest, fingerprint)
-
-
-def _read_policy(folder: int) -> tuple[bytes | PolicyInvalid | None, Fingerprint | None]:
-    seen = None
-    try:
-        status = os.stat(FILE_NAME, dir_fd=folder)
-        seen = Fingerprint.of(status)
-        return contents(FILE_NAME, folder, status), seen
-    except FileNotFoundError:
-        return None, None
-    except KeyFileError as error:
-        return PolicyInvalid(f"{FILE_NAME}: {error.message}"), seen
-    except OSError as exc:
-        return PolicyInvalid(f"{FILE_NAME} can't be read: {reason(exc)}; fix it."), seen
-
-
-def _fingerprint(name: str, folder: int) -> Fingerprint | None:
-    """Take the fingerprint of a file; None if stat says nothing about it."""
-    try:
-        return Fingerprint.of(os.stat(name, dir_fd=folder))
-    except OSError:
-        return None
 
 
 def is_recent(folder: int, files: Iterable[Fingerprint | None] = ()) -> bool:

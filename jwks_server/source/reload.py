@@ -179,7 +179,7 @@ class Reloader:
             seen = self._directory.read(self._issuers.by_path if everything else asked | due, everything=everything)
         except SourceError as error:
             seen = {ROOT: error}
-        self._cost = time.thread_time() - started
+        self._cost = time.thread_time() - started + self._directory.cost
         if everything:
             self._full_cost = self._cost
         steps = self._issuers.take(seen, due, now, self._catalog.current.entries)

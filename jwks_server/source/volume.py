@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
+Ask = Callable[[str, Callable[[], bool]], bool]
 
 # The link that kubelet and the CSI driver swap; its rename is the only moment at which a volume is whole.
 DATA_LINK = "..data"
@@ -63,9 +64,9 @@ class Arrival:
 def arrived(top: int, last: Arrival, way: Callable[[], str | None]) -> Arrival:
     """Look at the folder at a place again, and tell how it came there.
 
-    A rename, a link and a mount put a folder there that is whole. One that was made there is filled only after that. A rename
-    sets the folder's ctime and leaves its mtime; a new entry sets both. Where that can't be told apart, because all of
-    it happened within one tick of the filesystem's clock, the folder counts as being filled.
+    A rename, a link and a mount put a folder there that is whole. One that was made there is filled only after that.
+    A rename sets the folder's ctime and leaves its mtime; a new entry sets both. Where that can't be told apart, since
+    all of it happened within one tick of the filesystem's clock, the folder counts as being filled.
 
     Args:
         top: The open folder.
@@ -145,18 +146,25 @@ def _unmoved(top: int, link: str | None, path: Path | str, parent: int | None) -
     return os.path.samestat(os.fstat(top), os.stat(path, dir_fd=parent)) and _data_link(top) == link
 
 
-def folders(directory: int | Path, *, links: bool) -> set[str]:
+def folders(directory: int | Path, *, links: bool, ask: Ask | None = None) -> set[str]:
     """List the folders in a directory, and optionally links to folders; never names with a leading dot.
+
+    Args:
+        directory: The directory.
+        links: Whether to list links.
+        ask: Asks where a link leads, by the link's name: the filesystem there may hang.
 
     Raises:
         OSError: It can't be listed.
     """
     with os.scandir(directory) as entries:
-        return {entry.name for entry in entries if not entry.name.startswith(".") and _is_dir(entry, links)}
+        return {entry.name for entry in entries if not entry.name.startswith(".") and _is_dir(entry, links, ask)}
 
 
-def _is_dir(entry: os.DirEntry[str], links: bool) -> bool:  # noqa: FBT001 - passed through
+def _is_dir(entry: os.DirEntry[str], links: bool, ask: Ask | None) -> bool:  # noqa: FBT001 - passed through
+    if not entry.is_symlink():
+        return entry.is_dir(follow_symlinks=False)
     try:
-        return entry.is_dir(follow_symlinks=links)
+        return links and (ask(entry.name, entry.is_dir) if ask else entry.is_dir())
     except OSError:  # a link that leads to itself, or to a place that we may not read
         return False

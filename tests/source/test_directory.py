@@ -223,6 +223,7 @@ def test_only_what_is_asked_for(tmp_path: Path) -> None:
     assert set(directory.read()) == {"/", "/a", "/b", "/c"}
 
 
+@pytest.mark.usefixtures("busy")
 def test_folder_that_is_gone(tmp_path: Path) -> None:
     """A folder that was removed is said to be, once; a link that leads nowhere any more is a fault."""
     acme, target, link = tmp_path / "acme", tmp_path.parent / f"{tmp_path.name}-target", tmp_path / "link"
@@ -265,6 +266,12 @@ def test_volume_inside_the_directory(tmp_path: Path) -> None:
     assert scan(directory, "/items").whole
 
 
+@pytest.fixture
+def busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every change count as one of the last 100 ms, however slow this machine is."""
+    monkeypatch.setattr(reading, "QUIET_NS", 3600 * 10**9)
+
+
 def filled(path: Path, *names: str) -> Path:
     """Make a folder with key files."""
     path.mkdir(parents=True, exist_ok=True)
@@ -273,6 +280,7 @@ def filled(path: Path, *names: str) -> Path:
     return path
 
 
+@pytest.mark.usefixtures("busy")
 @pytest.mark.parametrize("place", ["disk", "memory"])
 @pytest.mark.parametrize("issuer", ["/", "/acme"])
 def test_only_a_rename_or_a_link_is_a_whole_swap(tmp_path: Path, memory: Path, place: str, issuer: str) -> None:
@@ -304,6 +312,7 @@ def test_only_a_rename_or_a_link_is_a_whole_swap(tmp_path: Path, memory: Path, p
     assert [scan(directory, issuer).whole for _ in range(2)] == [True, False]
 
 
+@pytest.mark.usefixtures("busy")
 def test_folder_that_is_gone_meanwhile_is_not_whole_when_it_is_made_again(tmp_path: Path) -> None:
     """A look between the deletion and the copy changes nothing: the copy is not whole."""
     filled(tmp_path / "acme", "a.pem", "b.pem")
@@ -331,6 +340,7 @@ def test_directory_that_is_swapped_takes_its_issuers_along(tmp_path: Path) -> No
     assert (list(seen.files), seen.whole, seen.unsettled) == (["b.pem"], True, False)
 
 
+@pytest.mark.usefixtures("busy")
 @pytest.mark.parametrize("what", ["key", "policy", "new", "gone"])
 def test_folder_that_moves_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     """What was read is looked at again, so that two moments are never mixed."""
@@ -340,7 +350,7 @@ def test_folder_that_moves_while_it_is_read(tmp_path: Path, monkeypatch: pytest.
     real, left = vars(reading)["contents"], [True]
 
     def contents(name: str, *more: Any) -> bytes:
-        data = real(name, *more)
+        data: bytes = real(name, *more)
         if left and name == "jwks.toml":  # it is read after the keys
             left.pop()
             match what:
@@ -372,7 +382,7 @@ def test_folder_that_never_stops_moving(tmp_path: Path, monkeypatch: pytest.Monk
     real, turns = vars(reading)["contents"], list[str]()
 
     def contents(name: str, *more: Any) -> bytes:
-        data = real(name, *more)
+        data: bytes = real(name, *more)
         turns.append(name)
         (tmp_path / f"{len(turns)}.pem").write_bytes(public_pem(key("P-256")))
         return data
