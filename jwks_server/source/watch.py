@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+import stat
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +13,7 @@ import structlog
 from watchfiles import Change, awatch
 
 from jwks_server.published.catalog import ROOT
+from jwks_server.source.patience import Patience
 from jwks_server.source.triggers import EVERYWHERE, Trigger
 from jwks_server.source.volume import DATA_LINK, folders
 from jwks_server.threads import in_thread
@@ -85,7 +87,7 @@ class _Places:
         return ROOT + folder.rpartition("/")[2] if folder in self.folders and wants(name) else None
 
     def _is_folder(self, path: str, name: str) -> bool:
-        return path in self.folders or (not name.startswith(".") and os.path.isdir(path))  # noqa: PTH112 - a str
+        return path in self.folders or (not name.startswith(".") and _may_be_folder(path))
 
 
 Hint = tuple[Trigger, str]
@@ -106,9 +108,10 @@ async def watch(path: Path, interval: Callable[[], float], wants: Callable[[str]
         The trigger, and the path of the issuer that it is about.
     """
     failure = ""
+    patience = Patience()
     while True:
         try:
-            async for hint in _watch_once(path, interval, wants):
+            async for hint in _watch_once(path, interval, wants, patience):
                 yield hint
             failure = ""
         except FileNotFoundError:  # a folder vanished while the watch started; the next start has the new folders
@@ -121,10 +124,13 @@ async def watch(path: Path, interval: Callable[[], float], wants: Callable[[str]
             yield Trigger.PERIOD, EVERYWHERE
 
 
-async def _watch_once(path: Path, interval: Callable[[], float], wants: Callable[[str], bool]) -> AsyncIterator[Hint]:
+async def _watch_once(
+    path: Path, interval: Callable[[], float], wants: Callable[[str], bool], patience: Patience
+) -> AsyncIterator[Hint]:
     """Watch until the directory at the path, or a folder in it, is replaced, or the watch fails."""
+    look = partial(patience.run, partial(_places, path, patience))
     loop = asyncio.get_running_loop()
-    places = await in_thread(partial(_places, path))
+    places = await in_thread(look)
     stop = asyncio.Event()
     events = awatch(
         *places.names,
@@ -141,7 +147,7 @@ async def _watch_once(path: Path, interval: Callable[[], float], wants: Callable
         yield Trigger.EVENT, EVERYWHERE
         due = loop.time() + interval()
         concerned = {ROOT}
-        while ROOT not in concerned or await in_thread(partial(_places, path)) == places:
+        while ROOT not in concerned or await in_thread(look) == places:
             await asyncio.wait({pending}, timeout=max(0.0, due - loop.time()))
             if loop.time() >= due:  # even while one issuer's events never stop
                 due = loop.time() + interval()
@@ -160,6 +166,15 @@ async def _watch_once(path: Path, interval: Callable[[], float], wants: Callable
         stop.set()
         with suppress(*_WATCH_ERRORS):
             await pending
+
+
+def _may_be_folder(path: str) -> bool:
+    """Tell whether there is a folder, or a link, at a path. A link is not followed: its filesystem may hang."""
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return False
+    return stat.S_ISDIR(mode) or stat.S_ISLNK(mode)
 
 
 def _describe(exc: BaseException) -> str:
@@ -192,14 +207,14 @@ class _Way:
     whole: bool
 
 
-def _places(path: Path) -> _Places:
+def _places(path: Path, patience: Patience) -> _Places:
     try:
         absolute = str(path.absolute())
     except FileNotFoundError as exc:
         raise _NoWorkingDirectory from exc
-    way = _follow(absolute)
-    folders = _folders(Path(way.end)) if way.whole else {}
-    ways = [way, *(_follow(one) for one in folders if os.path.islink(one))]  # noqa: PTH114 - a str
+    way = patience.ask(absolute, partial(_follow, absolute))
+    folders, links = _folders(Path(way.end), patience) if way.whole else ({}, ())
+    ways = [way, *links]
     holders = [place for one in ways for holder in one.holders if (place := _place(holder))]
     names: dict[tuple[int, int], dict[str, _Place]] = {}
     for place in (*holders, *folders.values()):
@@ -249,14 +264,29 @@ def _target(path: str) -> str | None:
         return None
 
 
-def _folders(directory: Path) -> Mapping[str, _Place]:
-    """List the folders that need a watch; those in a volume's data change only with its link."""
+def _folders(directory: Path, patience: Patience) -> tuple[Mapping[str, _Place], Sequence[_Way]]:
+    """List the folders that need a watch, and the ways of those that are links.
+
+    Those in a volume's data change only with its link. One whose filesystem does not answer is left out.
+    """
+    found, ways = {}, []
+
+    def add(name: str, is_dir: Callable[[], bool]) -> bool:
+        path = f"{directory}/{name}"
+        if is_dir() and (place := _place(path)):
+            found[path] = place
+            ways.append(_follow(path))
+        return False
+
     links = not (directory / DATA_LINK).is_symlink()
     try:
-        names = folders(directory, links=links)
+        names = folders(
+            directory, links=links, ask=lambda name, ask: patience.ask(f"{directory}/{name}", lambda: add(name, ask))
+        )
     except OSError:
-        return {}
-    return {place.path: place for name in names if (place := _place(f"{directory}/{name}"))}
+        return {}, ()
+    found |= {place.path: place for name in names if (place := _place(f"{directory}/{name}"))}
+    return found, ways
 
 
 def _place(path: str) -> _Place | None:

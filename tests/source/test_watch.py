@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from structlog.testing import capture_logs
 from support import HANG_SECONDS
 
 from jwks_server.source import watch as watching
+from jwks_server.source.patience import Patience
 from jwks_server.source.triggers import Trigger
 from jwks_server.source.watch import Hint, watch
 
@@ -239,10 +241,10 @@ async def test_place_that_may_not_be_entered(keys: Path, monkeypatch: pytest.Mon
     """When the way to the directory can't be walked the watch tries again each interval."""
     walk, failing = watching._places, True  # noqa: SLF001 - root may enter every place
 
-    def places(path: Path) -> object:
+    def places(path: Path, patience: Patience) -> object:
         if failing:
             raise PermissionError
-        return walk(path)
+        return walk(path, patience)
 
     monkeypatch.setattr(watching, "_places", places)
     async with watched(keys, 0.01) as one:
@@ -363,3 +365,25 @@ async def test_working_directory_that_was_deleted(tmp_path: Path, monkeypatch: p
             while (await one.seen.get())[0] is not Trigger.PERIOD:
                 pass
     assert [(line["event"], "absolute" in line["reason"]) for line in logs] == [("watch-failed", True)]
+
+
+async def test_link_into_a_filesystem_that_hangs(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is left out, and the folders beside it are watched."""
+    (keys / "acme").mkdir()
+    (keys / "hung").symlink_to(keys.parent)
+    walk, go_on = watching._place, threading.Event()  # noqa: SLF001 - there is no such filesystem here
+
+    def place(path: str) -> object:
+        if path.endswith("/hung"):
+            assert go_on.wait(HANG_SECONDS)
+        return walk(path)
+
+    monkeypatch.setattr(watching, "_place", place)
+    monkeypatch.setattr(watching, "Patience", lambda: Patience(0.1))
+    try:
+        async with watched(keys) as one:
+            await one.quiet()
+            (keys / "acme" / "a").touch()
+            assert await one.event() == "/acme"
+    finally:
+        go_on.set()
