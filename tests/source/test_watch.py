@@ -12,8 +12,10 @@ import pytest
 from structlog.testing import capture_logs
 from support import HANG_SECONDS
 
+from jwks_server.source import places as placing
 from jwks_server.source import watch as watching
 from jwks_server.source.patience import Patience
+from jwks_server.source.places import places_at
 from jwks_server.source.triggers import Trigger
 from jwks_server.source.watch import Hint, watch
 
@@ -239,14 +241,14 @@ async def test_name_that_is_not_utf8(keys: Path, where: str) -> None:
 
 async def test_place_that_may_not_be_entered(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the way to the directory can't be walked the watch tries again each interval."""
-    walk, failing = watching._places, True  # noqa: SLF001 - root may enter every place
+    walk, failing = places_at, True
 
     def places(path: Path, patience: Patience) -> object:
         if failing:
             raise PermissionError
         return walk(path, patience)
 
-    monkeypatch.setattr(watching, "_places", places)
+    monkeypatch.setattr(watching, "places_at", places)
     async with watched(keys, 0.01) as one:
         failing = False
         await one.event()
@@ -371,14 +373,14 @@ async def test_link_into_a_filesystem_that_hangs(keys: Path, monkeypatch: pytest
     """It is left out, and the folders beside it are watched."""
     (keys / "acme").mkdir()
     (keys / "hung").symlink_to(keys.parent)
-    walk, go_on = watching._place, threading.Event()  # noqa: SLF001 - there is no such filesystem here
+    walk, go_on = placing._place, threading.Event()  # noqa: SLF001 - there is no such filesystem here
 
     def place(path: str) -> object:
         if path.endswith("/hung"):
             assert go_on.wait(HANG_SECONDS)
         return walk(path)
 
-    monkeypatch.setattr(watching, "_place", place)
+    monkeypatch.setattr(placing, "_place", place)
     monkeypatch.setattr(watching, "Patience", lambda: Patience(0.1))
     try:
         async with watched(keys) as one:
