@@ -7,6 +7,7 @@ import socket
 import string
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -412,6 +413,37 @@ def test_folder_has_settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     ):
         change()
         assert [at(one) for one in (0, 99, 101, 1000, 99)] == [True, True, False, False, True]
+
+
+def test_idle_look_is_cheap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look that finds nothing new opens no file and lists each folder once for its keys, however many there are."""
+    for number in range(100):
+        filled(tmp_path / f"issuer-{number}", "a.pem", "b.pem")
+    directory = Directory(tmp_path, PATTERNS)
+    directory.read()
+    later = time.time_ns() + 10**10
+    monkeypatch.setattr(time, "time_ns", lambda: later)
+    directory.read()  # what was read a moment after it was written is read once more
+    calls: Counter[str] = Counter()
+    for name in ("open", "stat", "scandir", "fstat", "readlink"):
+        monkeypatch.setattr(os, name, counted(getattr(os, name), calls))
+    directory.read()
+    monkeypatch.undo()
+    folders = 101
+    assert calls["scandir"] == folders + 1  # the directory is also listed for folders
+    assert calls["open"] == folders
+    assert calls["stat"] <= 3 * folders  # jwks.toml, and whether the folder was swapped
+    assert calls["fstat"] + calls["readlink"] <= 6 * folders
+
+
+def counted(function: Any, calls: Counter[str]) -> Any:
+    """Count the calls of a function."""
+
+    def count(*arguments: Any, **named: Any) -> Any:
+        calls[function.__name__] += 1
+        return function(*arguments, **named)
+
+    return count
 
 
 def test_volume_is_always_settled(tmp_path: Path) -> None:
