@@ -96,14 +96,13 @@ async def _watch_once(
             elif pending.done():
                 happened = pending.result()
                 concerned = {issuer for _, changed in happened for issuer in places.concerned(changed, wants)}
-                if EVERYWHERE in concerned or any(
-                    change is not Change.modified and places.is_folder(changed) for change, changed in happened
-                ):
-                    # Another directory may have the same inode number. The next start yields a trigger.
-                    return
+                if EVERYWHERE in concerned:
+                    return  # the next start yields a trigger
                 pending = asyncio.create_task(_next(events))
                 for issuer in concerned:
                     yield Trigger.EVENT, issuer
+                if any(change is not Change.modified and places.is_folder(changed) for change, changed in happened):
+                    return  # another folder may have the same inode number
     finally:
         stop.set()
         with suppress(*_WATCH_ERRORS):
