@@ -1,6 +1,7 @@
 """Files that are replaced atomically: a reader, or a crash, finds either the old contents or the new ones."""
 
 import os
+import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path, PurePath
@@ -9,27 +10,37 @@ from typing import TypeVar
 P = TypeVar("P", bound=PurePath)
 
 
-def draft(path: P) -> P:
-    """Name the file that is written before it is renamed to a path; it is in the same directory."""
-    return path.with_name(f".{path.name}.draft")
+def draft(path: P, token: str = "") -> P:
+    """Name the file that is written before it is renamed to a path; it is in the same directory.
+
+    Args:
+        path: The file that will be replaced.
+        token: What makes the name unique, if other processes may write the same file.
+    """
+    return path.with_name(f".{path.name}.{token}.draft" if token else f".{path.name}.draft")
 
 
-def write(path: Path, data: bytes) -> None:
+def write(path: Path, data: bytes, *, unique: bool = False) -> None:
     """Replace one file, as ``write_all`` does.
 
     Raises:
         OSError: The file can't be written; the old one is still there.
     """
-    write_all({path: data})
+    write_all({path: data}, unique=unique)
 
 
-def write_all(contents: Mapping[Path, bytes]) -> None:
+def write_all(contents: Mapping[Path, bytes], *, unique: bool = False) -> None:
     """Replace files, each in one rename. No file is replaced before all drafts are on the disk.
+
+    Args:
+        contents: What to write, by path.
+        unique: Whether the drafts have names that no other process uses.
 
     Raises:
         OSError: A file can't be written. If a draft can't be written, all old files are still there.
     """
-    drafts = {path: draft(path) for path in contents}
+    token = secrets.token_hex(4) if unique else ""
+    drafts = {path: draft(path, token) for path in contents}
     try:
         for path, data in contents.items():
             _write_new(drafts[path], data)

@@ -7,6 +7,7 @@
     |-- TaskDied                   a background task ended; exit code 1
     |-- TlsInvalid                 the certificate or its key; exit code 1 at start, later the last good pair stays
     |-- StateDamaged, StateUnusable    the state file; the server continues without it
+    |   `-- StateLocked, StateNewer    the file belongs to another server, or to a newer version; it stays as it is
     |-- EditionDamaged             bytes from another process that are not an edition
     |-- OutputUnusable             render's folder, or standard output; exit code 2
     |-- FetchFailed                a URL doesn't give a JWK Set; exit code 2
@@ -106,6 +107,18 @@ class StateUnusable(JwksError):
 
     code = "state-unusable"
     exit_code = 2
+
+
+class StateLocked(StateUnusable):
+    """Another server writes the state file."""
+
+    code = "state-locked"
+
+
+class StateNewer(StateUnusable):
+    """A newer version of this program wrote the state file."""
+
+    code = "state-newer"
 
 
 class EditionDamaged(JwksError):

@@ -115,19 +115,20 @@ def write(directory: Path, folders: Mapping[str, tuple[Mapping[str, str], str | 
 
 def serve_once(directory: Path, state: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Start the reloader on the directory; give the status and the log."""
-    catalog, reloads = Catalog(), Reloads()
+    catalog, reloads, file = Catalog(), Reloads(), StateFile(state)
     reloader = Reloader(
         Directory(directory, ["*.pem"]),
         Policy(retain=RETAIN),
         catalog,
         Endpoint(PATH),
         timing=Timing(),
-        state=StateFile(state),
+        state=file,
         reloads=reloads,
         clock=lambda: NOW,
     )
     with capture_logs() as logs:
         asyncio.run(reloader.reload())
+    file.close()
     return status(Reported(catalog, reloads, cast("Connections", Nobody()))), [dict(one) for one in logs]
 
 

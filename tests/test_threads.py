@@ -6,6 +6,7 @@ import sys
 import threading
 
 import pytest
+from structlog.testing import capture_logs
 from support import HANG_SECONDS
 
 from jwks_server.threads import in_thread
@@ -35,6 +36,22 @@ async def test_work_that_nobody_waits_for() -> None:
     go_on.set()
     await asyncio.wait_for(ended.wait(), HANG_SECONDS)
     assert await in_thread(lambda: "next") == "next"
+
+
+async def test_no_thread_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the limit of threads that is told once, and the work is done as soon as there is a thread again."""
+    start, left = threading.Thread.start, [1, 2, 3]
+
+    def at_the_limit(self: threading.Thread) -> None:
+        if left:
+            left.pop()
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", at_the_limit)
+    with capture_logs() as logs:
+        assert await in_thread(lambda: "done") == "done"
+    assert [(line["event"], line["reason"]) for line in logs] == [("thread-missing", "can't start new thread")]
 
 
 def test_work_that_never_ends() -> None:

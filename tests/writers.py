@@ -61,6 +61,15 @@ class AtomicWriter:
                 link.symlink_to(f"..data/{name}")
 
 
+def wait_for_tick(folder: Path) -> None:
+    """Wait until the clock of a folder's filesystem has moved on since the folder was changed."""
+    probe = folder.parent / f".{folder.name}.probe"
+    probe.touch()
+    while probe.stat().st_ctime_ns <= folder.stat().st_ctime_ns:
+        probe.touch()
+    probe.unlink()
+
+
 def replace(path: Path, content: bytes, *, temporary: str) -> None:
     """Write a file under another name, then rename it: the way of most who are careful."""
     draft = path.with_name(temporary)

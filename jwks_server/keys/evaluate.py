@@ -58,7 +58,7 @@ def evaluate(  # noqa: PLR0913 - all that decides about an issuer
         current = replace(current, wrong=seen)
     elif seen is not None:
         current = _observed(seen, current, now, rules)
-        if _is_gone(seen, current, now, rules, alone=alone):
+        if _is_gone(seen, current, now, alone=alone):
             return replace(current, keyset=None, serves=False, verdicts=(), faults={}, findings=(), gone=True)
     policy = current.policy_text.policy
     if current.files is not None and policy is not None and (now >= current.build_at or _differ(previous, current)):
@@ -87,7 +87,7 @@ def _observed(seen: Observation, previous: Evaluation, now: float, rules: Rules)
         end = since + (0.0 if previous.files is None else gone_for)
         return replace(previous, gone_since=since, look_at=end)
     changed_at = previous.changed_at
-    if previous.seen is not None and not _same(previous.seen, seen.files):
+    if seen.unsettled or (previous.seen is not None and not _same(previous.seen, seen.files)):
         changed_at = now
     believed = believe(
         seen.files,
@@ -147,16 +147,16 @@ def _changing(previous: Evaluation, believed: Believed[KeyFile], now: float) -> 
     return changing
 
 
-def _is_gone(seen: Observation, current: Evaluation, now: float, rules: Rules, *, alone: bool) -> bool:
+def _is_gone(seen: Observation, current: Evaluation, now: float, *, alone: bool) -> bool:
     """Tell whether the issuer does not exist any more; a folder that vanished has a grace period like a file.
 
-    A folder that is there and empty is not an issuer, unless it publishes a set, may have retiring keys, or is alone:
-    no published set is lost because its folder was emptied.
+    A folder that is there and empty is not an issuer, unless it publishes a set, published one before a restart, or is
+    alone: no published set is lost because its folder was emptied.
     """
     if not seen.there:
         return now >= current.look_at
-    retains = rules.defaults.retain > 0 and current.keyset is not None and bool(current.keyset.keys)
-    return seen.empty and not current.files and not (current.serves or alone or retains)
+    published_before = current.keyset is not None and bool(current.keyset.keys)
+    return seen.empty and not current.files and not (current.serves or alone or published_before)
 
 
 def _differ(previous: Evaluation, current: Evaluation) -> bool:
@@ -175,8 +175,8 @@ def _decided(current: Evaluation, policy: Policy, now: float, rules: Rules) -> E
     keyset = built.keyset
     if keyset == current.keyset:
         keyset = current.keyset  # the same object, so that nothing is published again
-    # If nothing is published yet there is nothing to hold: what is remembered is not what the files say.
-    serves = current.serves or not keyset.held
+    # Without a published set, and without one from before a restart, there is nothing to hold.
+    serves = current.serves or bool(keyset.keys) or not keyset.held
     exist = existing(files, assignment, current.keyset.keys if current.keyset else (), policy)
     names, unmatched = matched(policy, exist, current.names)
     stays = {identity: missing.until for identity, missing in built.missing.items()}

@@ -14,9 +14,11 @@ class Observation:
     Attributes:
         files: The key files by name, in order.
         policy: The text of ``jwks.toml``, or why it can't be read; None if there is no such file.
-        whole: Whether the folder changed as a whole: it is a Kubernetes volume, or a link or a rename put another
-            finished folder in its place.
+        whole: Whether the folder changed as a whole: it is a Kubernetes volume, or a rename, a link or a mount put
+            another finished folder in its place. A folder that was deleted and is filled again is not whole.
         there: Whether the folder exists.
+        unsettled: Whether somebody may still be writing: something in the folder changed within the last 100 ms, or
+            while it was read.
         ignored: The names of files that are not key files, because of their names. They change nothing.
     """
 
@@ -24,12 +26,13 @@ class Observation:
     policy: bytes | PolicyInvalid | None
     whole: bool
     there: bool = True
+    unsettled: bool = False
     ignored: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
-    def nothing(cls, *, whole: bool) -> "Observation":
+    def nothing(cls, *, whole: bool, unsettled: bool = False) -> "Observation":
         """Say that there is no such folder."""
-        return cls({}, None, whole, there=False)
+        return cls({}, None, whole, there=False, unsettled=unsettled)
 
     @property
     def empty(self) -> bool:

@@ -4,18 +4,22 @@ import fnmatch
 import os
 import re
 import stat
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from jwks_server.errors import DirectoryMissing, DirectoryUnreadable, IssuerNameInvalid, SourceError
 from jwks_server.keys.observation import Observation
 from jwks_server.keys.table import FILE_NAME
 from jwks_server.published.catalog import ROOT
-from jwks_server.source.folder import Folder
+from jwks_server.source.folder import Folder, is_recent
 from jwks_server.source.passphrase import read_passphrase
-from jwks_server.source.volume import DATA_LINK, Open, folders, steadily
+from jwks_server.source.patience import Patience
+from jwks_server.source.volume import DATA_LINK, Arrival, Open, arrived, folders, steadily
 from jwks_server.text import reason
 
+T = TypeVar("T")
 # What was seen of an issuer's folder, or what is wrong with it.
 Seen = Observation | SourceError
 
@@ -48,9 +52,16 @@ class Directory:
         self._patterns = tuple(patterns)
         self._passphrase_file = passphrase_file
         self._passphrase = passphrase
-        self._root = Folder(self.is_key_file, path)
+        self._patience = Patience()
+        self._root = Folder(self.is_key_file, str(path), self._patience)
         self._folders: dict[str, Folder] = {}
         self._version: object = None
+        self._arrival = Arrival()
+
+    @property
+    def cost(self) -> float:
+        """The CPU time that the last observation took in a thread of its own, in seconds."""
+        return self._patience.cost
 
     def folder(self, issuer: str) -> Path:
         """Return the folder that holds an issuer's keys."""
@@ -76,9 +87,15 @@ class Directory:
             DirectoryMissing: There is nothing at the path.
             DirectoryUnreadable: The path is not a directory, it can't be read, or it was swapped during each read.
         """
+        return self._patience.run(lambda: self._seen(issuers, everything=everything))
+
+    def _seen(self, issuers: Collection[str], *, everything: bool) -> Mapping[str, Seen]:
         self._refresh_passphrase()
         try:
-            read = steadily(lambda here: self._read(here, issuers, everything=everything), self.path)
+            read = self._patience.ask(
+                str(self.path),
+                lambda: steadily(lambda here: self._read(here, issuers, everything=everything), self.path),
+            )
         except FileNotFoundError as exc:
             raise DirectoryMissing(f"There is no directory {self.path}; create it, or mount it.") from exc
         except OSError as exc:
@@ -102,7 +119,7 @@ class Directory:
         if self._passphrase_file is None:
             return
         try:
-            passphrase = read_passphrase(self._passphrase_file) if self._passphrase_file.is_file() else None
+            passphrase = self._patience.ask(str(self._passphrase_file), partial(_passphrase, self._passphrase_file))
         except OSError:
             return
         if passphrase and passphrase != self._passphrase:
@@ -112,6 +129,7 @@ class Directory:
 
     def _read(self, here: Open, issuers: Collection[str], *, everything: bool) -> tuple[object, Mapping[str, Seen]]:
         version = (here.identity, here.link)
+        self._arrival = arrived(here.top, self._arrival, partial(os.path.realpath, self.path))
         everything = everything or version != self._version
         names = {issuer.removeprefix(ROOT) for issuer in issuers if issuer != ROOT}
         if everything:
@@ -119,32 +137,38 @@ class Directory:
         found: dict[str, Seen] = {}
         if everything or ROOT in issuers:
             names |= self._listed(here) - self._folders.keys()
-            found[ROOT] = self._root.read(here, self._passphrase, whole=False, nested=False)
+            found[ROOT] = self._root.read(
+                here, self._passphrase, whole=self._arrival.whole, nested=False, way=lambda: None
+            )
         for name in sorted(names):
             found[ROOT + name] = self._observe(name, here)
         return version, found
 
     def _listed(self, here: Open) -> set[str]:
         """List the folders: those in a volume's data, and those mounted or made beside its links."""
-        names = folders(here.data, links=here.link is None)
+        names = folders(here.data, links=here.link is None, ask=self._ask)
         if here.link is not None:
             names |= folders(here.top, links=False)
         return {name for name in names if not self.is_key_file(name)}
+
+    def _ask(self, name: str, question: Callable[[], T]) -> T:
+        return self._patience.ask(str(self.path / name), question)
 
     def _observe(self, name: str, here: Open) -> Seen:
         """Read a folder; a folder that can't be an issuer counts as not there."""
         path = self.path / name
         within = here.link is not None and not _is_folder(name, here.top)
         parent = here.data if within else here.top
-        folder = self._folders.get(name) or Folder(self.is_key_file, path)
+        folder = self._folders.get(name) or Folder(self.is_key_file, str(path), self._patience)
 
         def read(inside: Open) -> Observation:
             nested = within or inside.link is not None
-            return folder.read(inside, self._passphrase, whole=within, nested=nested)
+            whole = within or self._arrival.whole
+            return folder.read(inside, self._passphrase, whole=whole, nested=nested, way=lambda: _link(name, parent))
 
         seen: Seen
         try:
-            seen = steadily(read, name, parent) or DirectoryUnreadable(
+            seen = self._ask(name, lambda: steadily(read, name, parent)) or DirectoryUnreadable(
                 f"The folder {path} was swapped during each read; write to it less often."
             )
         except OSError as exc:
@@ -152,7 +176,9 @@ class Directory:
                 name in self._folders and _is_link(name, parent)
             ):
                 self._folders.pop(name, None)
-                return Observation.nothing(whole=within)
+                return Observation.nothing(
+                    whole=within or self._arrival.whole, unsettled=not within and is_recent(parent)
+                )
             seen = DirectoryUnreadable(f"The folder {path} can't be read: {reason(exc)}; fix it, or remove it.")
         self._folders[name] = folder
         if _ISSUER_NAME.fullmatch(name):
@@ -163,6 +189,18 @@ class Directory:
             f"The name of the folder {path} can't stand in a URL, so its keys are not served; "
             "rename it with letters, digits and . _ ~ - only."
         )
+
+
+def _passphrase(file: Path) -> bytes | None:
+    return read_passphrase(file) if file.is_file() else None
+
+
+def _link(name: str, parent: int) -> str | None:
+    """Return where a link leads; None if it is not a link."""
+    try:
+        return os.readlink(name, dir_fd=parent)
+    except OSError:
+        return None
 
 
 def _is_folder(name: str, parent: int) -> bool:

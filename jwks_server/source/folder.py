@@ -5,31 +5,41 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from jwks_server.errors import FileUnreadable, KeyFileError, PolicyInvalid
-from jwks_server.keys.evaluate import GONE_SECONDS
 from jwks_server.keys.keyset import KeyFile, read_file
 from jwks_server.keys.observation import Observation
 from jwks_server.keys.table import FILE_NAME
 from jwks_server.source.files import MAX_POLICY_BYTES, Fingerprint, contents
-from jwks_server.source.volume import Open, descriptor
+from jwks_server.source.patience import NoAnswer, Patience
+from jwks_server.source.volume import Arrival, Open, arrived, descriptor
 from jwks_server.text import reason
 
 _VOLUME_DEPTH = 8
+_LOOKS = 3
+# Who writes a folder pauses for a shorter time than this; what is older has settled.
+QUIET_NS = 100_000_000
 # The machine is at fault and not the file, so a key that is known stays.
 _MACHINE_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.EINTR})
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What is remembered of a file. Without a fingerprint it is read again; the same bytes are not parsed again."""
+    """What is remembered of a file. Without a fingerprint it is read again; the same bytes are not parsed again.
+
+    Attributes:
+        file: What it holds.
+        fingerprint: What stat said of the bytes, if a change would show in it.
+        digest: Of the bytes.
+        seen: What stat said of the file, if anything.
+    """
 
     file: KeyFile
     fingerprint: Fingerprint | None = None
     digest: bytes = b""
+    seen: Fingerprint | None = None
 
 
 class Folder:
@@ -37,15 +47,16 @@ class Folder:
 
     Args:
         is_key_file: Tells whether a name is one of a key file.
-        path: Where the folder is.
+        place: The folder's path, for messages.
+        patience: Asks the filesystem.
     """
 
-    def __init__(self, is_key_file: Callable[[str], bool], path: Path) -> None:
+    def __init__(self, is_key_file: Callable[[str], bool], place: str, patience: Patience) -> None:
         self._is_key_file = is_key_file
-        self._path = path
-        self._resolved = ""
+        self._place = place
+        self._patience = patience
         self._known: Mapping[str, _Read] = {}
-        self._identity: tuple[int, int] | None = None
+        self._arrival = Arrival()
 
     def forget(self) -> None:
         """Read every byte again in the next observation, whatever stat says."""
@@ -55,39 +66,76 @@ class Folder:
         """Parse every file again in the next observation, whatever its bytes are."""
         self._known = {}
 
-    def read(self, here: Open, passphrase: bytes | None, *, whole: bool, nested: bool) -> Observation:
+    def read(
+        self, here: Open, passphrase: bytes | None, *, whole: bool, nested: bool, way: Callable[[], str | None]
+    ) -> Observation:
         """Read the folder as it is at one moment. An unchanged file gives the same object again.
+
+        What was read is looked at again, and read again if it moved meanwhile.
 
         Args:
             here: The open folder.
             passphrase: What opens encrypted private keys.
             whole: Whether it is known to change as a whole.
             nested: Whether the folders below it are read too.
+            way: Returns where the links on the way to it lead.
         """
+        depth = _VOLUME_DEPTH if nested else 0
+        before = self._known
         ignored: list[str] = []
-        known = dict(self._read_files(here.data, "", _VOLUME_DEPTH if nested else 0, passphrase, ignored))
-        identity = here.identity
-        whole = whole or here.link is not None
-        if identity != self._identity:
-            whole = self._is_swapped(here) or whole
-        self._known, self._identity = known, identity
+        for _ in range(_LOOKS):
+            ignored.clear()
+            known = dict(self._read_files(here.data, "", depth, passphrase, ignored))
+            policy, policy_print = self._read_policy(here.data)
+            read = {name: one.seen for name, one in known.items()}
+            self._known = known
+            recent = is_recent(here.data, [*read.values(), policy_print])
+            # Most looks find nothing new; they need no second one.
+            moved = (recent or known != before) and (read, policy_print) != self._look(here.data, depth)
+            if not moved:
+                break
+        self._arrival = arrived(here.top, self._arrival, way)
+        whole = whole or here.link is not None or self._arrival.whole
+        unsettled = not whole and (moved or recent)
         files = {name: known[name].file for name in sorted(known)}
-        return Observation(files, _read_policy(here.data), whole, ignored=tuple(sorted(ignored)))
+        return Observation(files, policy, whole, unsettled=unsettled, ignored=tuple(sorted(ignored)))
+
+    def _look(self, data: int, depth: int) -> tuple[dict[str, Fingerprint | None], Fingerprint | None]:
+        """List the files with their fingerprints, without opening any."""
+        found = {
+            (name := base + entry.name): self._fingerprint(name, entry.name, folder)
+            for entry, folder, base in self._walk(data, "", depth, [])
+        }
+        return found, self._fingerprint(FILE_NAME, FILE_NAME, data)
+
+    def _fingerprint(self, path: str, name: str, folder: int) -> Fingerprint | None:
+        """Take the fingerprint of a file; None if stat says nothing about it."""
+        try:
+            return self._patience.ask(f"{self._place}/{path}", lambda: Fingerprint.of(os.stat(name, dir_fd=folder)))
+        except OSError:
+            return None
 
     def _read_files(
         self, folder: int, base: str, depth: int, passphrase: bytes | None, ignored: list[str]
     ) -> Iterator[tuple[str, _Read]]:
+        for entry, holder, below in self._walk(folder, base, depth, ignored):
+            name = below + entry.name
+            if read := self._observe(entry, holder, name, passphrase):
+                yield name, read
+
+    def _walk(
+        self, folder: int, base: str, depth: int, ignored: list[str]
+    ) -> Iterator[tuple[os.DirEntry[str], int, str]]:
+        """List the key files, each with the open folder that it is in and the path of that; note the other files."""
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.startswith("."):
                     continue
                 if depth and entry.is_dir(follow_symlinks=False):
                     with descriptor(entry.name, folder) as below:
-                        yield from self._read_files(below, f"{base}{entry.name}/", depth - 1, passphrase, ignored)
+                        yield from self._walk(below, f"{base}{entry.name}/", depth - 1, ignored)
                 elif self._is_key_file(entry.name):
-                    name = base + entry.name
-                    if read := self._observe(entry, folder, name, passphrase):
-                        yield name, read
+                    yield entry, folder, base
                 elif entry.name != FILE_NAME and not _may_be_a_folder(entry):
                     ignored.append(base + entry.name)
 
@@ -95,11 +143,15 @@ class Folder:
         """Read a file unless it is known; return None if it is gone since it was listed."""
         known = self._known.get(name)
         error: KeyFileError
+        seen = None
+        place = f"{self._place}/{name}"
         try:
-            status = entry.stat()
-            if known and known.fingerprint == Fingerprint.of(status):
+            status = self._patience.ask(place, entry.stat)
+            seen = Fingerprint.of(status)
+            if known and known.fingerprint == seen:
                 return known
-            return _read(name, contents(entry.name, folder, status), status, known, passphrase)
+            data = self._patience.ask(place, lambda: contents(entry.name, folder, status))
+            return _read(name, data, status, known, passphrase)
         except KeyFileError as refused:
             error = refused
         except FileNotFoundError:
@@ -107,15 +159,24 @@ class Folder:
                 return None
             error = FileUnreadable("The link leads nowhere; fix it, or remove it.")
         except OSError as exc:
-            if known and exc.errno in _MACHINE_ERRNOS:
-                return replace(known, fingerprint=None)
+            if known and (exc.errno in _MACHINE_ERRNOS or isinstance(exc, NoAnswer)):
+                return replace(known, fingerprint=None, seen=seen)
             error = FileUnreadable(f"The file can't be read: {reason(exc)}; fix it.")
-        return _Read(KeyFile(name, error=error))
+        return _Read(KeyFile(name, error=error), seen=seen)
 
-
-def _may_be_a_folder(entry: os.DirEntry[str]) -> bool:
-    """Tell whether it is a folder, or a link that may lead to one; a link is not followed, since that may hang."""
-    return entry.is_symlink() or entry.is_dir(follow_symlinks=False)
+    def _read_policy(self, folder: int) -> tuple[bytes | PolicyInvalid | None, Fingerprint | None]:
+        seen = None
+        place = f"{self._place}/{FILE_NAME}"
+        try:
+            status = self._patience.ask(place, lambda: os.stat(FILE_NAME, dir_fd=folder))
+            seen = Fingerprint.of(status)
+            return self._patience.ask(place, lambda: contents(FILE_NAME, folder, status, MAX_POLICY_BYTES)), seen
+        except FileNotFoundError:
+            return _link_to_nothing(folder), None
+        except KeyFileError as error:
+            return PolicyInvalid(f"{FILE_NAME}: {error.message}"), seen
+        except OSError as exc:
+            return PolicyInvalid(f"{FILE_NAME} can't be read: {reason(exc)}; fix it."), seen
 
 
 def _read(name: str, data: bytes, status: os.stat_result, known: _Read | None, passphrase: bytes | None) -> _Read:
@@ -125,22 +186,22 @@ def _read(name: str, data: bytes, status: os.stat_result, known: _Read | None, p
     if file.world_readable != exposed:
         file = replace(file, world_readable=exposed)
     fingerprint = Fingerprint.of(status)
-    return _Read(file, None if fingerprint.may_hide_a_change() else fingerprint, digest)
+    return _Read(file, None if fingerprint.may_hide_a_change() else fingerprint, digest, fingerprint)
 
 
-def _read_policy(folder: int) -> bytes | PolicyInvalid | None:
-    try:
-        return contents(FILE_NAME, folder, os.stat(FILE_NAME, dir_fd=folder), MAX_POLICY_BYTES)
-    except FileNotFoundError:
-        return _link_to_nothing(folder)
-    except KeyFileError as error:
-        return PolicyInvalid(f"{FILE_NAME}: {error.message}")
-    except OSError as exc:
-        return PolicyInvalid(f"{FILE_NAME} can't be read: {reason(exc)}; fix it.")
+def is_recent(folder: int, files: Iterable[Fingerprint | None] = ()) -> bool:
+    """Tell whether the folder or a file in it changed within the last moments."""
+    newest = max([os.fstat(folder).st_ctime_ns, *(one.ctime_ns for one in files if one)])
+    return abs(time.time_ns() - newest) < QUIET_NS
+
+
+def _may_be_a_folder(entry: os.DirEntry[str]) -> bool:
+    """Tell whether it is a folder, or a link that may lead to one; a link is not followed, since that may hang."""
+    return entry.is_symlink() or entry.is_dir(follow_symlinks=False)
 
 
 def _link_to_nothing(folder: int) -> PolicyInvalid | None:
-    """A link that leads nowhere says nothing about what is revoked; only a missing name says that nothing is."""
+    """Tell a policy file that is missing from a link that leads nowhere, which says nothing about what is revoked."""
     try:
         os.lstat(FILE_NAME, dir_fd=folder)
     except FileNotFoundError:

@@ -15,7 +15,8 @@ from jwks_server.published.pages import Endpoint
 from jwks_server.source import mounts
 from jwks_server.source.directory import Directory, Seen
 from jwks_server.source.issuer import Issuer, News
-from jwks_server.source.state import Remembered, StateFile
+from jwks_server.source.remembered import Remembered
+from jwks_server.source.state import StateFile
 
 
 @dataclass(frozen=True, slots=True)

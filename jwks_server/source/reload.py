@@ -16,7 +16,8 @@ from jwks_server.published.pages import Endpoint
 from jwks_server.source.clock import Clock
 from jwks_server.source.directory import Directory, Seen
 from jwks_server.source.issuers import Issuers, Step
-from jwks_server.source.state import Remembered, StateFile
+from jwks_server.source.remembered import Remembered
+from jwks_server.source.state import StateFile
 from jwks_server.source.triggers import EVERYWHERE, Trigger, Triggers
 from jwks_server.stats import Reloads
 from jwks_server.text import well_formed
@@ -179,7 +180,7 @@ class Reloader:
             seen = self._directory.read(self._issuers.by_path if everything else asked | due, everything=everything)
         except SourceError as error:
             seen = {ROOT: error}
-        self._cost = time.thread_time() - started
+        self._cost = time.thread_time() - started + self._directory.cost
         if everything:
             self._full_cost = self._cost
         steps = self._issuers.take(seen, due, now, self._catalog.current.entries)

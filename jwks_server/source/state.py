@@ -4,40 +4,47 @@ The file holds public data only: the JWKs as they are published, and times in se
 """
 
 import json
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import structlog
-
-from jwks_server import atomic
-from jwks_server.errors import JwksError, StateDamaged, StateUnusable
+from jwks_server.errors import StateDamaged, StateLocked, StateNewer, StateUnusable
 from jwks_server.keys.jwk import PublicKey, thumbprint
 from jwks_server.keys.keyset import Key, KeySet
 from jwks_server.keys.kinds import kind_of
 from jwks_server.keys.policy import Policy
 from jwks_server.published.catalog import ROOT
 from jwks_server.source import lifetimes
+from jwks_server.source.owned import Locked, Owned
 from jwks_server.text import reason
 
-_log = structlog.get_logger(__name__)
-
 _VERSION = 2  # version 1 held only the keys of the directory itself
+_LATEST = 253_402_300_799  # the end of the year 9999, the last that RFC 3339 can write
 _COMMON_MEMBERS = ("kty", "kid", "use", "alg")
 _X5_MEMBERS = ("x5c", "x5t#S256")
 
 
 class StateFile:
-    """The file named by ``--state``.
+    """The file named by ``--state``. One server writes it; others that are given the same file only read it.
+
+    A file that can't be read, or that a newer version wrote, is never overwritten.
 
     Args:
-        path: The file; its directory must be writable.
+        path: The file, or a link to it; its directory must be writable.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._file = Owned(path)
         self._written = b""
         self._texts: Mapping[str, tuple[KeySet, str]] = {}
+        self._refused: StateUnusable | None = None
+
+    def close(self) -> None:
+        """Let another server write the file."""
+        self._file.close()
 
     def load(self, *, set_aside: bool = True) -> dict[str, KeySet]:
         """Read the last published keys by their issuer's path; nothing if there is no file.
@@ -47,25 +54,35 @@ class StateFile:
 
         Raises:
             StateDamaged: The contents are not what ``save`` writes.
+            StateNewer: A newer version of this program wrote them.
             StateUnusable: The file can't be read.
         """
+        self._refused = None
         try:
-            data = self._path.read_bytes()
+            return self._load(set_aside=set_aside)
+        except StateUnusable as error:
+            self._refused = error
+            raise
+
+    def _load(self, *, set_aside: bool) -> dict[str, KeySet]:
+        try:
+            data = self._file.read()
         except FileNotFoundError:
             return {}
         except OSError as exc:
             raise self._unusable("read", exc) from exc
         try:
-            document = json.loads(data)
+            document = json.loads(data, parse_constant=_refuse_constant)
+            self._insist_on_version(document)
             issuers = _issuers(document)
             keysets = {path: KeySet(tuple(map(_key, entries)), Policy()) for path, entries in issuers.items()}
             return lifetimes.with_lifetimes(keysets, document)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
             if not set_aside:
                 raise StateDamaged(f"{self._path} is damaged; remove it.") from exc
-            aside = self._path.with_name(self._path.name + ".damaged")
+            aside = self._file.target.with_name(self._file.target.name + ".damaged")
             try:
-                self._path.replace(aside)
+                self._file.target.replace(aside)
             except OSError as failed:
                 raise self._unusable("set aside", failed) from failed
             raise StateDamaged(
@@ -79,7 +96,8 @@ class StateFile:
             keysets: By their issuer's path.
 
         Raises:
-            StateUnusable: The file can't be written.
+            StateLocked: Another server writes the file.
+            StateUnusable: The file can't be written, or it could not be read and is still there.
         """
         self._texts = {path: self._text(path, keyset) for path, keyset in keysets.items()}
         issuers = ",\n".join(text for _, text in self._texts.values())
@@ -87,11 +105,33 @@ class StateFile:
         data = f'{{"version": {_VERSION}, "issuers": {{\n{issuers}\n}}, "max_ages": {max_ages}}}\n'.encode()
         if data == self._written:
             return
+        if self._refused and os.path.lexists(self._path):
+            raise self._refused
+        self._refused = None
         try:
-            atomic.write(self._path, data)
+            if self._file.acquire():
+                self._refuse_newer()
+            self._file.write(data)
+        except Locked as exc:
+            raise StateLocked(
+                f"Another server writes {self._path}, so this one doesn't; give each server a file of its own."
+            ) from exc
         except OSError as exc:
             raise self._unusable("written", exc) from exc
         self._written = data
+
+    def _refuse_newer(self) -> None:
+        """Look at the file once more: a newer version may have written it since it was read."""
+        with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
+            self._insist_on_version(json.loads(self._file.read()))
+
+    def _insist_on_version(self, document: dict[str, Any]) -> None:
+        version = document["version"]
+        if isinstance(version, int) and version > _VERSION:
+            raise StateNewer(
+                f"{self._path} is of version {version}, and this program knows only {_VERSION}; it stays as it is. "
+                "Update this program, or give it another file."
+            )
 
     def _text(self, path: str, keyset: KeySet) -> tuple[KeySet, str]:
         """Serialize an issuer's keys, unless the last call did so for the same set."""
@@ -102,60 +142,8 @@ class StateFile:
         return keyset, f"{json.dumps(path)}: {json.dumps(entries, indent=1)}"
 
     def _unusable(self, what: str, exc: OSError) -> StateUnusable:
-        return StateUnusable(f"{self._path} can't be {what}: {reason(exc)}; fix its directory's mode, or its disk.")
-
-
-class Remembered:
-    """What each issuer published before a restart, until it is taken; and what the next restart must know.
-
-    Args:
-        file: Where to read and write it; None to remember nothing.
-        before: What was read already, by the issuer's path; None to read the file when it is needed.
-    """
-
-    def __init__(self, file: StateFile | None, before: Mapping[str, KeySet] | None = None) -> None:
-        self._file = file
-        self._before: dict[str, KeySet] | None = None if before is None else dict(before)
-        self._now: Mapping[str, KeySet] | None = None
-
-    def peek(self, issuer: str) -> KeySet | None:
-        """Return what is remembered of an issuer."""
-        return self._all().get(issuer)
-
-    def take(self, issuer: str) -> None:
-        """Forget what is remembered of an issuer, since it has it now."""
-        self._all().pop(issuer, None)
-
-    def _all(self) -> dict[str, KeySet]:
-        if self._before is None:
-            self._before = self._load()
-        return self._before
-
-    def drop(self) -> None:
-        """Forget what no issuer has taken."""
-        self._before = {}
-
-    def put(self, keysets: Mapping[str, KeySet]) -> None:
-        """Set the keys to write for the next restart, by the issuer's path."""
-        self._now = keysets
-
-    def save(self) -> Mapping[str, JwksError]:
-        """Write what was not written yet; return what is wrong with that, by its code."""
-        if self._file is None or self._now is None:
-            return {}
-        try:
-            self._file.save({**(self._before or {}), **self._now})
-        except StateUnusable as error:
-            return {error.code: error}
-        self._now = None
-        return {}
-
-    def _load(self) -> dict[str, KeySet]:
-        try:
-            return self._file.load() if self._file else {}
-        except (StateDamaged, StateUnusable) as error:
-            _log.warning("state-lost", code=error.code, reason=error.message)
-            return {}
+        wayout = "fix it, and restart the server" if what == "read" else "fix its directory's mode, or its disk"
+        return StateUnusable(f"{self._path} can't be {what}: {reason(exc)}; {wayout}.")
 
 
 def _entry(key: Key) -> dict[str, Any]:
@@ -216,6 +204,14 @@ def _text(value: object) -> str:
 
 
 def _time(value: object) -> float | None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError
-    return value
+    if not 0 <= value <= _LATEST:
+        raise ValueError("not a time")
+    return float(value)
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")

@@ -104,13 +104,15 @@ def test_a_key_that_is_held_is_not_pending() -> None:
     assert (second.keyset.held, second.keyset.pending, second.keyset.next_change) == (True, (), 50)
 
 
-def test_what_is_remembered_is_not_published_by_itself() -> None:
-    """After a restart without any key file nothing is published, and no file is said to be kept."""
+def test_what_is_remembered_is_held_after_a_restart() -> None:
+    """After a restart without any key file the remembered set is held, as it would be without a restart."""
     remembered = after(Evaluation(), 100, seen(A)).keyset
     found = after(Evaluation(remembered), 200, seen())
-    assert (found.served, found.verdicts, list(found.faults)) == (None, (), ["no-keys"])
-    assert found.keyset is not None
-    assert [one.kid for one in found.keyset.keys] == [KIDS[0]]
+    assert found.served is not None
+    assert ([one.kid for one in found.served.keys], list(found.faults)) == ([KIDS[0]], ["no-keys"])
+    assert outcomes(found) == {"a.pem": ["kept"]}
+    nothing = after(Evaluation(), 200, seen())
+    assert (nothing.served, nothing.verdicts, list(nothing.faults)) == (None, (), ["no-keys"])
     later = after(found, 300, seen(A))
     assert later.served is not None
     assert later.served.keys[0].first_published == 100

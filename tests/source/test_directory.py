@@ -6,16 +6,21 @@ import shutil
 import socket
 import string
 import tempfile
+import time
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
+import writers
 from hypothesis import given
 from hypothesis import strategies as st
 from support import PASSPHRASE, key, private_pem, public_pem
 
 from jwks_server import errors
-from jwks_server.keys.keyset import KeyFile
+from jwks_server.keys.keyset import KeyFile, read_file
 from jwks_server.keys.observation import Observation
+from jwks_server.source import folder as reading
 from jwks_server.source.directory import Directory
 from jwks_server.source.files import MAX_FILE_BYTES, MAX_POLICY_BYTES
 
@@ -219,6 +224,7 @@ def test_only_what_is_asked_for(tmp_path: Path) -> None:
     assert set(directory.read()) == {"/", "/a", "/b", "/c"}
 
 
+@pytest.mark.usefixtures("busy")
 def test_folder_that_is_gone(tmp_path: Path) -> None:
     """A folder that was removed is said to be, once; a link that leads nowhere any more is a fault."""
     acme, target, link = tmp_path / "acme", tmp_path.parent / f"{tmp_path.name}-target", tmp_path / "link"
@@ -232,7 +238,7 @@ def test_folder_that_is_gone(tmp_path: Path) -> None:
     target.rename(tmp_path.parent / f"{tmp_path.name}-away")
     seen = directory.read()
     assert isinstance(seen["/link"], errors.DirectoryUnreadable)
-    assert seen["/acme"] == Observation.nothing(whole=False)
+    assert seen["/acme"] == Observation.nothing(whole=False, unsettled=True)
     assert "/acme" not in directory.read()
     link.unlink()
     link.symlink_to("link")
@@ -261,24 +267,190 @@ def test_volume_inside_the_directory(tmp_path: Path) -> None:
     assert scan(directory, "/items").whole
 
 
-def test_folder_is_whole_when_a_finished_one_took_its_place(tmp_path: Path) -> None:
-    """A folder that was just made changes file by file; one that a rename or a link put there does not."""
-    acme, finished = tmp_path / "acme", tmp_path / ".finished"
-    for folder in (acme, finished):
-        folder.mkdir()
-        (folder / "a.pem").write_bytes(public_pem(key("P-256")))
-    os.utime(finished, (1_700_000_000, 1_700_000_000))
+@pytest.fixture
+def busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every change count as one of the last 100 ms, however slow this machine is."""
+    monkeypatch.setattr(reading, "QUIET_NS", 3600 * 10**9)
+
+
+def filled(path: Path, *names: str) -> Path:
+    """Make a folder with key files."""
+    path.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (path / name).write_bytes(public_pem(key("P-256")))
+    return path
+
+
+@pytest.mark.usefixtures("busy")
+@pytest.mark.parametrize("place", ["disk", "memory"])
+@pytest.mark.parametrize("issuer", ["/", "/acme"])
+def test_only_a_rename_or_a_link_is_a_whole_swap(tmp_path: Path, memory: Path, place: str, issuer: str) -> None:
+    """A folder that was deleted, made again and is being filled changes file by file; one put in its place is whole."""
+    top = (memory if place == "memory" else tmp_path) / "keys"
+    here = filled(top / issuer.strip("/"), "a.pem", "b.pem")
+    other = top.parent / "other"
+    directory = Directory(top, PATTERNS)
+    assert [scan(directory, issuer).whole for _ in range(2)] == [False, False]
+    for _ in range(20):  # some filesystems use an inode number again
+        shutil.rmtree(here)
+        filled(here, "a.pem")
+        seen = scan(directory, issuer)
+        assert (list(seen.files), seen.whole, seen.unsettled) == (["a.pem"], False, True)
+        filled(here, "b.pem")
+        assert not scan(directory, issuer).whole
+    filled(other, "c.pem")
+    writers.wait_for_tick(other)
+    here.rename(top.parent / "old")
+    other.rename(here)
+    assert [scan(directory, issuer).whole for _ in range(2)] == [True, False]
+    filled(other, "d.pem")
+    shutil.rmtree(here)
+    here.symlink_to(other)
+    assert [scan(directory, issuer).whole for _ in range(2)] == [True, False]
+    filled(top.parent / "third", "e.pem")
+    (top.parent / "link").symlink_to(top.parent / "third")
+    (top.parent / "link").rename(here)
+    assert [scan(directory, issuer).whole for _ in range(2)] == [True, False]
+
+
+@pytest.mark.usefixtures("busy")
+def test_folder_that_is_gone_meanwhile_is_not_whole_when_it_is_made_again(tmp_path: Path) -> None:
+    """A look between the deletion and the copy changes nothing: the copy is not whole."""
+    filled(tmp_path / "acme", "a.pem", "b.pem")
     directory = Directory(tmp_path, PATTERNS)
-    assert [scan(directory, "/acme").whole for _ in range(2)] == [True, False]
-    acme.rename(tmp_path / ".old")
-    acme.mkdir()
+    assert scan(directory, "/acme").there
+    shutil.rmtree(tmp_path / "acme")
+    seen = scan(directory, "/acme")
+    assert (seen.there, seen.whole, seen.unsettled) == (False, False, True)
+    filled(tmp_path / "acme", "a.pem")
+    seen = scan(directory, "/acme")
+    assert (seen.there, seen.whole, seen.unsettled) == (True, False, True)
+
+
+def test_directory_that_is_swapped_takes_its_issuers_along(tmp_path: Path) -> None:
+    """Where the directory itself is swapped, each folder in it is whole."""
+    filled(tmp_path / "one" / "acme", "a.pem")
+    filled(tmp_path / "two" / "acme", "b.pem")
+    link = tmp_path / "keys"
+    link.symlink_to("one")
+    directory = Directory(link, PATTERNS)
     assert not scan(directory, "/acme").whole
-    acme.rmdir()
-    finished.rename(acme)
-    assert [scan(directory, "/acme").whole for _ in range(2)] == [True, False]
-    acme.rename(tmp_path / ".away")
-    acme.symlink_to(".old")
-    assert [scan(directory, "/acme").whole for _ in range(2)] == [True, False]
+    (tmp_path / "new").symlink_to("two")
+    (tmp_path / "new").rename(link)
+    seen = scan(directory, "/acme")
+    assert (list(seen.files), seen.whole, seen.unsettled) == (["b.pem"], True, False)
+
+
+@pytest.mark.usefixtures("busy")
+@pytest.mark.parametrize("what", ["key", "policy", "new", "gone"])
+def test_folder_that_moves_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """What was read is looked at again, so that two moments are never mixed."""
+    for number in range(3):
+        (tmp_path / f"{number}.pem").write_bytes(public_pem(key("P-256", number)))
+    (tmp_path / "jwks.toml").touch()
+    real, left = vars(reading)["contents"], [True]
+
+    def contents(name: str, *more: Any) -> bytes:
+        data: bytes = real(name, *more)
+        if left and name == "jwks.toml":  # it is read after the keys
+            left.pop()
+            match what:
+                case "key":
+                    (tmp_path / "0.pem").write_bytes(public_pem(key("P-384")))
+                case "policy":
+                    (tmp_path / "jwks.toml").write_bytes(b"max_age = 7")
+                case "new":
+                    (tmp_path / "3.pem").write_bytes(public_pem(key("P-256", 3)))
+                case _:
+                    (tmp_path / "0.pem").unlink()
+        return data
+
+    monkeypatch.setattr(reading, "contents", contents)
+    seen = scan(Directory(tmp_path, PATTERNS))
+    assert not left
+    assert seen.unsettled
+    assert list(seen.files) == sorted(path.name for path in tmp_path.glob("*.pem"))
+    assert seen.policy == (tmp_path / "jwks.toml").read_bytes()
+    assert all(
+        seen.files[path.name].keys[0].thumbprint == read_file("x", path.read_bytes(), None).keys[0].thumbprint
+        for path in tmp_path.glob("*.pem")
+    )
+
+
+def test_folder_that_never_stops_moving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that moves during each look is read a few times, and said to be unsettled."""
+    filled(tmp_path, "a.pem")
+    real, turns = vars(reading)["contents"], list[str]()
+
+    def contents(name: str, *more: Any) -> bytes:
+        data: bytes = real(name, *more)
+        turns.append(name)
+        (tmp_path / f"{len(turns)}.pem").write_bytes(public_pem(key("P-256")))
+        return data
+
+    monkeypatch.setattr(reading, "contents", contents)
+    monkeypatch.setattr(reading, "QUIET_NS", 0)
+    assert scan(Directory(tmp_path, PATTERNS)).unsettled
+    assert len(turns) < 50
+
+
+def test_folder_has_settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder is unsettled for 100 ms after each change in it: of a key, of the policy, or of its names."""
+    filled(tmp_path, "a.pem", "b.pem")
+    (tmp_path / "jwks.toml").touch()
+    directory = Directory(tmp_path, PATTERNS)
+
+    def at(milliseconds: int) -> bool:
+        newest = max(path.stat().st_ctime_ns for path in (tmp_path, *tmp_path.iterdir()))
+        monkeypatch.setattr(time, "time_ns", lambda: newest + milliseconds * 1_000_000)
+        return scan(directory).unsettled
+
+    for change in (
+        lambda: None,
+        lambda: (tmp_path / "a.pem").write_bytes(public_pem(key("P-384"))),
+        lambda: (tmp_path / "jwks.toml").write_bytes(b"max_age = 7"),
+        (tmp_path / "b.pem").unlink,
+    ):
+        change()
+        assert [at(one) for one in (0, 99, 101, 1000, 99)] == [True, True, False, False, True]
+
+
+def test_idle_look_is_cheap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look that finds nothing new opens no file and lists each folder once for its keys, however many there are."""
+    for number in range(100):
+        filled(tmp_path / f"issuer-{number}", "a.pem", "b.pem")
+    directory = Directory(tmp_path, PATTERNS)
+    directory.read()
+    later = time.time_ns() + 10**10
+    monkeypatch.setattr(time, "time_ns", lambda: later)
+    directory.read()  # what was read a moment after it was written is read once more
+    calls: Counter[str] = Counter()
+    for name in ("open", "stat", "scandir", "fstat", "readlink"):
+        monkeypatch.setattr(os, name, counted(getattr(os, name), calls))
+    directory.read()
+    monkeypatch.undo()
+    folders = 101
+    assert calls["scandir"] == folders + 1  # the directory is also listed for folders
+    assert calls["open"] == folders
+    assert calls["stat"] <= 3 * folders  # jwks.toml, and whether the folder was swapped
+    assert calls["fstat"] + calls["readlink"] <= 6 * folders
+
+
+def counted(function: Any, calls: Counter[str]) -> Any:
+    """Count the calls of a function."""
+
+    def count(*arguments: Any, **named: Any) -> Any:
+        calls[function.__name__] += 1
+        return function(*arguments, **named)
+
+    return count
+
+
+def test_volume_is_always_settled(tmp_path: Path) -> None:
+    """A Kubernetes volume is written before its link is swapped."""
+    filled(tmp_path / "..1", "a.pem")
+    (tmp_path / "..data").symlink_to("..1")
+    assert not scan(Directory(tmp_path, PATTERNS)).unsettled
 
 
 UNRESERVED = string.ascii_letters + string.digits + "-._~"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from support import key, public_pem
 
+from jwks_server.errors import JwksError
 from jwks_server.keys.evaluate import GONE_SECONDS
 from jwks_server.keys.policy import Policy
 from jwks_server.options.settings import Timing
@@ -17,6 +18,7 @@ from jwks_server.source.directory import Directory
 from jwks_server.source.reload import Reloader
 from jwks_server.source.state import StateFile
 from jwks_server.source.triggers import Trigger
+from jwks_server.stats import Reloads
 
 PEMS = [public_pem(key("P-256", number)) for number in range(4)]
 
@@ -28,15 +30,27 @@ class House:
         self.path = path
         self.now = 1_000_000.0
         self.catalog = Catalog()
+        self.reloads = Reloads()
+        self.state = StateFile(state) if state else None
         self.reloader = Reloader(
             Directory(path, ["*.pem"]),
             policy or Policy(),
             self.catalog,
             Endpoint("/.well-known/jwks.json"),
             timing=Timing(),
-            state=StateFile(state) if state else None,
+            state=self.state,
+            reloads=self.reloads,
             clock=lambda: self.now,
         )
+
+    def end(self) -> None:
+        """Let another house write the state file."""
+        if self.state:
+            self.state.close()
+
+    def faults(self, issuer: str) -> tuple[JwksError, ...]:
+        """Return what is wrong with an issuer now."""
+        return self.reloads.faults.get(issuer, ())
 
     def put(self, name: str, number: int = 0) -> None:
         """Write a key file."""
@@ -266,6 +280,7 @@ async def test_state_is_remembered_by_issuer(tmp_path: Path) -> None:
     await first.reload()
     (keys / "a" / "b.pem").unlink()
     shutil.rmtree(keys / "c")
+    first.end()
     second = House(keys, Policy(retain=100), state)
     await second.reload(after=10)
     found = second.catalog.current.entries
@@ -282,6 +297,7 @@ async def test_state_outlives_a_directory_that_comes_late(tmp_path: Path) -> Non
     await first.reload()
     keys.rename(tmp_path / "away")
     keys.mkdir()
+    first.end()
     second = House(keys, state=state)
     await second.reload(after=10)
     keys.rmdir()
@@ -316,3 +332,53 @@ async def test_policy_with_very_many_entries(tmp_path: Path) -> None:
     assert (tmp_path / "jwks.toml").stat().st_size > 1_000_000
     await house.reload()
     assert "mine" in {one.kid for one in house.catalog.current.entries["/"].keyset.keys}
+
+
+@pytest.mark.parametrize("leads_to", ["..nowhere", "..1/a.pem"])
+async def test_volume_whose_data_link_leads_nowhere(tmp_path: Path, leads_to: str) -> None:
+    """An issuer's volume whose ``..data`` leads nowhere for a moment keeps its last set; it is an error, not gone."""
+    house = House(tmp_path)
+    house.put("a/..1/a.pem")
+    (tmp_path / "a" / "..data").symlink_to("..1")
+    (tmp_path / "a" / "a.pem").symlink_to("..data/a.pem")
+    house.put("b/a.pem")
+    await house.reload()
+    entry = house.catalog.current.entries["/a"]
+    (tmp_path / "a" / "new").symlink_to(leads_to)
+    (tmp_path / "a" / "new").rename(tmp_path / "a" / "..data")
+    for _ in range(3):
+        await house.reload(after=10)
+        assert house.catalog.current.entries["/a"] is entry
+        (fault,) = house.faults("/a")
+        assert fault.code == "directory-unreadable"
+        assert "..data" in fault.message
+    (tmp_path / "a" / "new").symlink_to("..1")
+    (tmp_path / "a" / "new").rename(tmp_path / "a" / "..data")
+    await house.reload(after=10)
+    assert not house.faults("/a")
+    assert house.catalog.current.entries["/a"].keyset.body == entry.keyset.body
+
+
+@pytest.mark.parametrize("name", ["a", ""], ids=["folder", "directory"])
+async def test_restart_with_an_emptied_folder(tmp_path: Path, name: str) -> None:
+    """With a state file, a folder that is found empty at a restart holds the last set, as it does without a restart."""
+    state, keys = tmp_path / "state.json", tmp_path / "keys"
+    first = House(keys, state=state)
+    first.put(str(Path(name) / "a.pem"))
+    first.put("b/a.pem")
+    await first.reload()
+    body = first.catalog.current.entries[f"/{name}"].keyset.body
+    (keys / name / "a.pem").unlink()
+    second = first
+    for _ in range(2):
+        second.end()
+        second = House(keys, state=state)
+        await second.reload(after=10)
+        await second.reload(after=10)
+        assert second.served == {f"/{name}": 1, "/b": 1}
+        assert second.catalog.current.entries[f"/{name}"].keyset.body == body
+        assert [fault.code for fault in second.faults(f"/{name}")] == ["no-keys"]
+    second.put(str(Path(name) / "a.pem"), 1)
+    await second.reload(after=10)
+    assert second.served == {f"/{name}": 1, "/b": 1}
+    assert second.catalog.current.entries[f"/{name}"].keyset.body != body

@@ -4,14 +4,17 @@ import asyncio
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from structlog.testing import capture_logs
 from support import key, public_pem
 
+from jwks_server.keys.evaluate import GONE_SECONDS
 from jwks_server.keys.policy import Policy
 from jwks_server.options.settings import Timing
 from jwks_server.published.catalog import Catalog
 from jwks_server.published.pages import Endpoint
 from jwks_server.source.directory import Directory, Seen
 from jwks_server.source.reload import Reloader
+from jwks_server.source.state import StateFile
 from jwks_server.source.triggers import Trigger, Triggers
 
 ENDPOINT = Endpoint("/.well-known/jwks.json")
@@ -82,3 +85,33 @@ async def test_one_reload_at_a_time_and_one_more(tmp_path: Path) -> None:
         await asyncio.sleep(0)
     running.cancel()
     assert len(reads) == 2
+
+
+async def test_each_fault_is_logged_once(tmp_path: Path) -> None:
+    """A fault of an issuer or of the state file is logged when it appears, and when it is over, not in between."""
+    keys, state = tmp_path / "keys", tmp_path / "later" / "state.json"
+    (keys / "acme").mkdir(parents=True)
+    (keys / "acme" / "a.pem").write_bytes(public_pem(key("P-256")))
+    one = Reloader(Directory(keys, ["*.pem"]), Policy(), Catalog(), ENDPOINT, timing=Timing(), state=StateFile(state))
+    with capture_logs() as logs:
+        for _ in range(3):
+            await one.reload()
+        (keys / "acme" / "jwks.toml").write_bytes(b"nonsense")
+        for _ in range(3):
+            await one.reload()
+        state.parent.mkdir()
+        (keys / "acme" / "jwks.toml").unlink()
+        for _ in range(3):
+            await one.reload()
+            await asyncio.sleep(GONE_SECONDS)
+    told = [
+        (line["event"], line["code"], line.get("issuer"), line.get("serving"))
+        for line in logs
+        if "reload-" in line["event"]
+    ]
+    assert sorted(told, key=str) == [
+        ("reload-failed", "policy-invalid", "/acme", True),
+        ("reload-failed", "state-unusable", None, False),
+        ("reload-recovered", "policy-invalid", "/acme", None),
+        ("reload-recovered", "state-unusable", None, None),
+    ]

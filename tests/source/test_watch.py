@@ -3,14 +3,19 @@
 import asyncio
 import os
 import shutil
+import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from support import HANG_SECONDS
 
+from jwks_server.source import places as placing
 from jwks_server.source import watch as watching
+from jwks_server.source.patience import Patience
+from jwks_server.source.places import places_at
 from jwks_server.source.triggers import Trigger
 from jwks_server.source.watch import Hint, watch
 
@@ -30,6 +35,17 @@ class Watching:
                 trigger, issuer = await self.seen.get()
                 if trigger is Trigger.EVENT:
                     return issuer
+
+    async def sees(self, issuer: str, path: Path) -> None:
+        """Touch a file, again and again, until that is an event of an issuer; the watch may start again first."""
+        async with asyncio.timeout(HANG_SECONDS):
+            while True:
+                path.touch()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.1):
+                        while await self.event() != issuer:
+                            pass
+                        return
 
     async def quiet(self) -> None:
         """Wait until the events of what was done so far are over: none for ten steps of the watch."""
@@ -236,14 +252,14 @@ async def test_name_that_is_not_utf8(keys: Path, where: str) -> None:
 
 async def test_place_that_may_not_be_entered(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the way to the directory can't be walked the watch tries again each interval."""
-    walk, failing = watching._places, True  # noqa: SLF001 - root may enter every place
+    walk, failing = places_at, True
 
-    def places(path: Path) -> object:
+    def places(path: Path, patience: Patience) -> object:
         if failing:
             raise PermissionError
-        return walk(path)
+        return walk(path, patience)
 
-    monkeypatch.setattr(watching, "_places", places)
+    monkeypatch.setattr(watching, "places_at", places)
     async with watched(keys, 0.01) as one:
         failing = False
         await one.event()
@@ -278,3 +294,105 @@ async def test_watch_that_can_not_be_opened(keys: Path, monkeypatch: pytest.Monk
         async with asyncio.timeout(HANG_SECONDS):
             while (await one.seen.get())[0] is not Trigger.PERIOD:
                 pass
+
+
+def remade(folder: Path) -> None:
+    """Delete a folder and make it again until it has the same inode number, as ext4 does it at once."""
+    inode = folder.stat().st_ino
+    for _ in range(100):
+        shutil.rmtree(folder)
+        folder.mkdir()
+        if folder.stat().st_ino == inode:
+            return
+    # tmpfs counts on; there the case does not exist
+
+
+@pytest.mark.parametrize("place", ["disk", "memory"])
+async def test_folder_made_again(tmp_path: Path, place: str, memory: Path) -> None:
+    """A folder that was deleted and made again is watched, by events alone, with the same inode number too."""
+    keys = (memory if place == "memory" else tmp_path) / "keys"
+    (keys / "acme").mkdir(parents=True)
+    async with watched(keys) as one:
+        for _ in range(3):
+            await one.quiet()
+            remade(keys / "acme")
+            await one.event()
+            await one.sees("/acme", keys / "acme" / "a")
+
+
+async def test_target_of_a_link_made_again(tmp_path: Path) -> None:
+    """The folder that an issuer's link leads to, outside the directory, can be deleted and made again."""
+    keys, store = tmp_path / "keys", tmp_path / "store"
+    (store / "acme").mkdir(parents=True)
+    keys.mkdir()
+    (keys / "acme").symlink_to("../store/acme")
+    async with watched(keys) as one:
+        for change in (remade, exchange_two):
+            await one.quiet()
+            change(store / "acme")
+            await one.event()
+            await one.sees("/acme", store / "acme" / "a")
+
+
+def exchange_two(folder: Path) -> None:
+    """Put another folder in a folder's place."""
+    other = folder.parent / "other"
+    other.mkdir()
+    folder.rename(folder.parent / "old")
+    other.rename(folder)
+
+
+async def test_issuers_that_are_one_folder(keys: Path) -> None:
+    """A change in a folder that is several issuers' is an event of each, whatever the name it is made under."""
+    (keys / "acme").mkdir()
+    for name in ("a-link", "z-link"):
+        (keys / name).symlink_to("acme")
+    (keys / "self").symlink_to(".")
+    (keys / "up").symlink_to("..")
+    async with watched(keys) as one:
+        for path, issuers in (
+            (keys / "acme" / "a", {"/acme", "/a-link", "/z-link"}),
+            (keys / "z-link" / "b", {"/acme", "/a-link", "/z-link"}),
+            (keys / "c", {"/", "/self"}),
+            (keys.parent / "d", {"/up"}),
+        ):
+            await one.quiet()
+            path.touch()
+            seen: set[str] = set()
+            while seen < issuers:
+                seen.add(await one.event())
+            assert seen == issuers
+
+
+async def test_working_directory_that_was_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the path is relative and the working directory is gone, that is told, and the rescan goes on."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    (tmp_path / "work").rmdir()
+    with capture_logs() as logs:
+        async with watched(Path("keys"), 0.01) as one, asyncio.timeout(HANG_SECONDS):
+            while (await one.seen.get())[0] is not Trigger.PERIOD:
+                pass
+    assert [(line["event"], "absolute" in line["reason"]) for line in logs] == [("watch-failed", True)]
+
+
+async def test_link_into_a_filesystem_that_hangs(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is left out, and the folders beside it are watched."""
+    (keys / "acme").mkdir()
+    (keys / "hung").symlink_to(keys.parent)
+    walk, go_on = placing._place, threading.Event()  # noqa: SLF001 - there is no such filesystem here
+
+    def place(path: str) -> object:
+        if path.endswith("/hung"):
+            assert go_on.wait(HANG_SECONDS)
+        return walk(path)
+
+    monkeypatch.setattr(placing, "_place", place)
+    monkeypatch.setattr(watching, "Patience", lambda: Patience(0.1))
+    try:
+        async with watched(keys) as one:
+            await one.quiet()
+            (keys / "acme" / "a").touch()
+            assert await one.event() == "/acme"
+    finally:
+        go_on.set()

@@ -1,0 +1,67 @@
+"""What each issuer published before a restart, and what the next restart must know."""
+
+from collections.abc import Mapping
+
+import structlog
+
+from jwks_server.errors import JwksError, StateDamaged, StateUnusable
+from jwks_server.keys.keyset import KeySet
+from jwks_server.source.state import StateFile
+
+_log = structlog.get_logger(__name__)
+
+
+class Remembered:
+    """What each issuer published before a restart, until it is taken; and what the next restart must know.
+
+    Args:
+        file: Where to read and write it; None to remember nothing.
+        before: What was read already, by the issuer's path; None to read the file when it is needed.
+    """
+
+    def __init__(self, file: StateFile | None, before: Mapping[str, KeySet] | None = None) -> None:
+        self._file = file
+        self._before: dict[str, KeySet] | None = None if before is None else dict(before)
+        self._now: Mapping[str, KeySet] | None = None
+        self._faults: Mapping[str, JwksError] = {}
+
+    def peek(self, issuer: str) -> KeySet | None:
+        """Return what is remembered of an issuer."""
+        return self._all().get(issuer)
+
+    def take(self, issuer: str) -> None:
+        """Forget what is remembered of an issuer, since it has it now."""
+        self._all().pop(issuer, None)
+
+    def _all(self) -> dict[str, KeySet]:
+        if self._before is None:
+            self._before = self._load()
+        return self._before
+
+    def drop(self) -> None:
+        """Forget what no issuer has taken."""
+        self._before = {}
+
+    def put(self, keysets: Mapping[str, KeySet]) -> None:
+        """Set the keys to write for the next restart, by the issuer's path."""
+        self._now = keysets
+
+    def save(self) -> Mapping[str, JwksError]:
+        """Write what was not written yet; return what is wrong with the file, by its code."""
+        if self._file is None or self._now is None:
+            return self._faults
+        try:
+            self._file.save({**(self._before or {}), **self._now})
+        except StateUnusable as error:
+            self._faults = {error.code: error}
+        else:
+            self._now, self._faults = None, {}
+        return self._faults
+
+    def _load(self) -> dict[str, KeySet]:
+        try:
+            return self._file.load() if self._file else {}
+        except (StateDamaged, StateUnusable) as error:
+            _log.warning("state-lost", code=error.code, reason=error.message)
+            self._faults = {error.code: error} if isinstance(error, StateUnusable) else {}
+            return {}
