@@ -14,20 +14,23 @@ class Observation:
     Attributes:
         files: The key files by name, in order.
         policy: The text of ``jwks.toml``, or why it can't be read; None if there is no such file.
-        whole: Whether the folder changed as a whole: it is a Kubernetes volume, or a link or a rename put another
-            finished folder in its place.
+        whole: Whether the folder changes as a whole: a Kubernetes volume, or a folder that a rename or a link put in
+            the place of another one. A folder that was deleted and is filled again is not whole.
         there: Whether the folder exists.
+        unsettled: Whether somebody may still be writing: something in the folder changed within the last 100 ms, or
+            between two looks at it.
     """
 
     files: Mapping[str, KeyFile]
     policy: bytes | PolicyInvalid | None
     whole: bool
     there: bool = True
+    unsettled: bool = False
 
     @classmethod
-    def nothing(cls, *, whole: bool) -> "Observation":
+    def nothing(cls, *, whole: bool, unsettled: bool = False) -> "Observation":
         """Say that there is no such folder."""
-        return cls({}, None, whole, there=False)
+        return cls({}, None, whole, there=False, unsettled=unsettled)
 
     @property
     def empty(self) -> bool:
