@@ -87,7 +87,7 @@ def _observed(seen: Observation, previous: Evaluation, now: float, rules: Rules)
         end = since + (0.0 if previous.files is None else gone_for)
         return replace(previous, gone_since=since, look_at=end)
     changed_at = previous.changed_at
-    if seen.unsettled or (previous.seen is not None and not _same(previous.seen, seen.files)):
+    if previous.seen is not None and (seen.unsettled or not _same(previous.seen, seen.files)):
         changed_at = now
     believed = believe(
         seen.files,

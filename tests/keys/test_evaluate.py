@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -260,6 +261,16 @@ def test_a_folder_that_keeps_changing_loses_no_file() -> None:
         evaluation = after(evaluation, 110 + step / 10, seen(A, *((C,) if step % 2 else ())))
         assert KIDS[1] in published(evaluation)
     assert KIDS[1] not in published(after(evaluation, 112, seen(A, C)))
+
+
+def test_a_folder_that_is_unsettled_loses_no_file() -> None:
+    """What the observation says of a writer counts like a change."""
+    first = after(Evaluation(), 100, seen(A, B))
+    second = after(first, 110, seen(A))
+    third = after(second, 110.2, replace(seen(A), unsettled=True))
+    assert third.due == 110.2 + GONE_SECONDS
+    assert published(after(third, 110.3, seen(A))) == KIDS[:2]
+    assert published(after(third, 110.2 + GONE_SECONDS, seen(A))) == KIDS[:1]
 
 
 def test_what_a_policy_tightens_holds_at_once_and_what_it_loosens_waits() -> None:
