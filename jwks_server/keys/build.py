@@ -51,7 +51,8 @@ def build(  # noqa: PLR0913, PLR0917 - all that decides about a set
         propagation: How long the slowest verifier takes to see a new key, beyond ``max_age``, in seconds.
     """
     before = {key.identity: key for key in previous.keys} if previous else {}
-    banned = assignment.revoked | _banned(before.values(), policy)
+    once_revoked = _once_revoked(previous, policy)
+    banned = assignment.revoked | {thumbprint for _, thumbprint in once_revoked}
     wanted = [one for one in assignment.keys if one.public.thumbprint not in banned]
     revoked = tuple(key for key in before.values() if key.public.thumbprint in banned)
     kept = [key for key in before.values() if key.public.thumbprint not in banned]
@@ -80,15 +81,17 @@ def build(  # noqa: PLR0913, PLR0917 - all that decides about a set
         policy=policy,
         next_change=min((end for end in _ends(current, pending) if end > now), default=None),
         held=held,
+        revoked=once_revoked,
     )
     return Built(keyset, revoked, () if held else tuple(withdrawn))
 
 
-def _banned(before: Iterable[Key], policy: Policy) -> AbstractSet[str]:
-    """Find the thumbprints of the revoked keys of the last set: one kid revokes the key under all its kids."""
-    if not policy.revoked:
+def _once_revoked(previous: KeySet | None, policy: Policy) -> frozenset[tuple[str, str]]:
+    """Find the revoked keys of earlier sets: one kid revokes the key under all its kids, later ones included."""
+    if previous is None or not policy.revoked:
         return frozenset()
-    return {key.public.thumbprint for key in before if not policy.revoked.isdisjoint(key.identity)}
+    identities = previous.revoked.union(key.identity for key in previous.keys)
+    return frozenset(identity for identity in identities if not policy.revoked.isdisjoint(identity))
 
 
 def _keys(

@@ -84,6 +84,8 @@ class KeySet:
         pending: The keys that are not published yet.
         next_change: When time alone will change the keys, in seconds since the epoch; None if never.
         held: Whether the files give no key, so that the keys of the last set stay.
+        revoked: The kids and thumbprints of the keys of earlier sets that the policy revokes. A kid may be theirs
+            no longer, and must revoke them still.
     """
 
     keys: tuple[Key, ...]
@@ -91,6 +93,7 @@ class KeySet:
     pending: tuple[Key, ...] = ()
     next_change: float | None = None
     held: bool = False
+    revoked: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def body(self) -> bytes:
