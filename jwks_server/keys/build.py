@@ -60,7 +60,8 @@ def build(  # noqa: PLR0913, PLR0917 - all that decides about a set
         writing: What is being written now.
     """
     before = {key.identity: key for key in previous.keys} if previous else {}
-    banned = assignment.revoked | _banned(before.values(), policy)
+    once_revoked = _once_revoked(previous, policy)
+    banned = assignment.revoked | {thumbprint for _, thumbprint in once_revoked}
     wanted = [one for one in assignment.keys if one.public.thumbprint not in banned]
     revoked = tuple(key for key in before.values() if key.public.thumbprint in banned)
     kept = [key for key in before.values() if key.public.thumbprint not in banned]
@@ -101,6 +102,7 @@ def build(  # noqa: PLR0913, PLR0917 - all that decides about a set
         next_change=min((end for end in _ends(current, pending) if end > now), default=None),
         held=held,
         lifetimes=lifetimes[1:],
+        revoked=once_revoked,
     )
     missing = {} if held else {key.identity: missing[key.identity] for key in waiting}
     skewed = frozenset(key.public.thumbprint for key in before.values() if _is_future(key.first_published, now))
@@ -134,11 +136,12 @@ def _may_stay(key: Key, policy: Policy, now: float, refused_keys: AbstractSet[st
     )
 
 
-def _banned(before: Iterable[Key], policy: Policy) -> AbstractSet[str]:
-    """Find the thumbprints of the revoked keys of the last set: one kid revokes the key under all its kids."""
-    if not policy.revoked:
+def _once_revoked(previous: KeySet | None, policy: Policy) -> frozenset[tuple[str, str]]:
+    """Find the revoked keys of earlier sets: one kid revokes the key under all its kids, later ones included."""
+    if previous is None or not policy.revoked:
         return frozenset()
-    return {key.public.thumbprint for key in before if not policy.revoked.isdisjoint(key.identity)}
+    identities = previous.revoked.union(key.identity for key in previous.keys)
+    return frozenset(identity for identity in identities if not policy.revoked.isdisjoint(identity))
 
 
 def _keys(

@@ -52,7 +52,7 @@ class _Standing:
 
     def same_as(self, other: "_Standing") -> bool:
         json, others = (one.key.json if one.key else b"" for one in (self, other))
-        return self.stage == other.stage and json == others
+        return (self.stage, self.verdict.file, json) == (other.stage, other.verdict.file, others)
 
 
 def changes(previous: Evaluation, current: Evaluation) -> Iterator[Change]:

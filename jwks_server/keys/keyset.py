@@ -98,6 +98,8 @@ class KeySet:
         next_change: When time alone will change the keys, in seconds since the epoch; None if never.
         held: Whether the files give no key, so that the keys of the last set stay.
         lifetimes: The longer max-ages that sets were served with before.
+        revoked: The kids and thumbprints of the keys of earlier sets that the policy revokes. A kid may belong to
+            another key now, and still revokes its old key.
     """
 
     keys: tuple[Key, ...]
@@ -106,6 +108,7 @@ class KeySet:
     next_change: float | None = None
     held: bool = False
     lifetimes: tuple[Lifetime, ...] = ()
+    revoked: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def body(self) -> bytes:

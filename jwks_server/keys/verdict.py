@@ -87,7 +87,7 @@ def verdicts(  # noqa: PLR0913 - all that is told of a key
     """
     in_set = {key.identity: key for key in keyset.keys} if serves else {}
     pending = {key.identity: key for key in keyset.pending}
-    banned = {key.public.thumbprint for key in revoked} | assignment.revoked
+    banned = {thumbprint for _, thumbprint in keyset.revoked} | assignment.revoked
     found = [
         _of_assigned(one, kid, in_set.get((kid, one.public.thumbprint)), pending, keyset, banned, stand_ins)
         for one in assignment.keys

@@ -38,6 +38,16 @@ def test_keys_that_come_and_go() -> None:
     assert events(second, evaluated([B, C, bad], Policy(), second, 20)) == []
 
 
+def test_key_that_another_file_publishes_now() -> None:
+    """A key whose publishing file changes is told with the new file: the log's last word is the file's outcome."""
+    same = replace(A, name="z.pem")
+    first = evaluated([A, same], Policy())
+    assert events(Evaluation(), first) == [("file-duplicate", "z.pem"), ("key-published", "a.pem")]
+    second = evaluated([same], Policy(), first, 10)
+    assert events(first, second) == [("key-published", "z.pem")]
+    assert events(second, evaluated([same], Policy(), second, 20)) == []
+
+
 def test_a_pending_key_is_never_withdrawn() -> None:
     """A key that was in no set can't leave one: its end is not logged, its publication is."""
     first = evaluated([A, B], LATER)
@@ -88,7 +98,7 @@ def test_files() -> None:
     )
     assert events(kept, step(kept, 11, bad, again)) == []
     assert events(kept, step(kept, 11, A, again)) == []
-    assert events(kept, step(kept, 12, bad, again)) == [("file-refused", "a.pem")]
+    assert events(kept, step(kept, 12, bad, again)) == [("file-refused", "a.pem"), ("key-published", "z.pem")]
 
 
 def test_the_end_of_a_certificate() -> None:

@@ -119,6 +119,25 @@ def test_revoked_wins_over_everything() -> None:
     assert kids(revoked) == {KIDS[1]: "published"}
 
 
+def test_revoked_key_stays_revoked_under_another_kid() -> None:
+    """A kid that a published key had revokes it for as long as it is listed, whatever its kid is later."""
+    named = [KeyPolicy(kid=kid) for kid in ("old", "new")]
+    both = files(("a", 0), ("b", 1))
+    first = build(both, Policy(files={"a": named[0]}), None, 0)
+    assert kids(first) == {"old": "published", KIDS[1]: "published"}
+    policy = Policy(files={"a": named[1]}, revoked=frozenset({"old"}))
+    found = evaluated(both, policy, first, 10)
+    for now in (20, 30):
+        assert found.served is not None
+        assert kids(found.served) == {KIDS[1]: "published"}
+        assert [(one.file, one.outcome, one.kids) for one in found.verdicts if one.outcome == "revoked"] == [
+            ("a", "revoked", kid) for kid in ((("new", "old"), ("new",))[now > 20],)
+        ]
+        found = evaluated(both, policy, found.keyset, now)
+    again = build(both, replace(policy, revoked=frozenset()), found.keyset, 40)
+    assert kids(again) == {"new": "published", KIDS[1]: "published"}
+
+
 def test_revoked_while_the_rest_is_held() -> None:
     """Where the files give nothing, what is held back never includes a revoked key."""
     first = build(files(("a", 0), ("b", 1)), Policy(), None, 0)
