@@ -57,7 +57,7 @@ async def test_folder_emptied_during_the_wait(tmp_path: Path) -> None:
         path.unlink()
     await house.after(0.01)
     assert ("/acme" in house.catalog.current.awaited, house.served("/acme")) == before
-    await house.after(1)
+    await house.after(Timing().grace_period + 1)
     assert "/acme" not in house.catalog.current.awaited
     assert house.served("/") == 1
 

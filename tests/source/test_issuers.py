@@ -312,9 +312,11 @@ async def test_safe_to_sign_at_after_a_restart_with_a_lower_max_age(tmp_path: Pa
     first = House(keys, Policy(max_age=3600), state)
     first.put("a.pem")
     await first.reload()
+    first.end()
     second = House(keys, Policy(max_age=60), state)
     second.put("b.pem", 1)
     await second.reload(after=100)
+    second.end()
     third = House(keys, Policy(max_age=60), state)
     await third.reload(after=200)
     for house in (second, third):
