@@ -95,4 +95,6 @@ def _of_policy(evaluation: Evaluation) -> Iterator[Finding]:
         meant = nearest(name, candidates) if number < MAX_SUGGESTIONS else None
         entry = f'[keys."{name}"]' if table == "keys" else f'revoked "{name}"'
         way_out = f'did you mean "{meant}"?' if meant else "correct it, or remove it."
+        if table == "revoked" and name in evaluation.exist.files:
+            way_out = f'that is a file; write the kid that jwks-server check shows of "{name}".'
         yield Finding("policy-entry-unmatched", name, f"{FILE_NAME}: {entry} matches {nothing}; {way_out}")
