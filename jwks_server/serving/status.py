@@ -95,7 +95,7 @@ def _key(key: Key) -> dict[str, Any]:
         "alg": key.alg,
         "use": key.use,
         "file": key.file,
-        "state": key.state,
+        "stage": key.state,
         "first_published": _time(key.first_published),
         "safe_to_sign_at": _time(key.safe_to_sign_at),
         "publish_at": _time(key.publish_at),
