@@ -182,7 +182,7 @@ def _handle_signals(stop: asyncio.Event, triggers: Triggers) -> None:
 
 
 async def _first_of(stop: asyncio.Event, ready: asyncio.Event, within: float) -> bool:
-    """Wait until either event is set or the time is over; tell whether to stop."""
+    """Wait until either event is set or the time is over; return whether to stop."""
     waits = {asyncio.create_task(event.wait()) for event in (stop, ready)}
     await asyncio.wait(waits, timeout=within, return_when=asyncio.FIRST_COMPLETED)
     for task in waits:

@@ -28,7 +28,7 @@ EXPIRY_SECONDS = 14 * 86400
 
 
 def lint(evaluation: Evaluation, mounted: Collection[str], now: float) -> tuple[Finding, ...]:
-    """Look an evaluation over. Nothing of it is published because of a finding, so it can be done afterwards.
+    """Check an evaluation. A finding doesn't change what is published, so clients needn't wait for this.
 
     Args:
         evaluation: What was decided.

@@ -25,7 +25,7 @@ class Observation:
 
     @classmethod
     def nothing(cls, *, whole: bool) -> "Observation":
-        """Say that there is no such folder."""
+        """Make the observation that there is no such folder."""
         return cls({}, None, whole, there=False)
 
     @property

@@ -31,7 +31,7 @@ class Reported:
     started: float = field(default_factory=time.time)
 
     def unready(self) -> str:
-        """Tell why the server is not ready for traffic; empty if it is."""
+        """Return why the server is not ready for traffic; empty if it is."""
         if self.connections.draining:
             return "The process is draining: it received SIGTERM."
         if not self.catalog.current.entries:
