@@ -54,7 +54,7 @@ def room_for_connections(wanted: int) -> int:
 
 
 def room_in(memory: int) -> int:
-    """Return how many connections a limit on memory allows, with half of it left for everything else."""
+    """Return how many connections a limit on memory allows, with half of it left for the rest."""
     return max(_FEWEST_CONNECTIONS, (memory // 2 - _PROGRAM_BYTES) // _CONNECTION_BYTES)
 
 
