@@ -70,7 +70,7 @@ def parse_address(text: str, flag: str = "--bind") -> AnyAddress:
 
 
 def _is_host(text: str) -> bool:
-    """Tell whether a text can be an address or a name; an empty text means every address of the machine."""
+    """Return whether a text can be an address or a name; an empty text means every address of the machine."""
     if ":" in text:
         try:
             IPv6Address(text)

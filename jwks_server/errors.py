@@ -310,7 +310,7 @@ class KeyInconsistent(KeyFileError):
 
 
 class KeyTooSmall(KeyFileError):
-    """An RSA key is shorter than RFC 7518 section 3.3 asks for."""
+    """An RSA key is shorter than RFC 7518 section 3.3 requires."""
 
     code = "key-too-small"
 

@@ -195,7 +195,7 @@ def _report_faults(loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) 
 
 
 async def _first_of(stop: asyncio.Event, ready: asyncio.Event, within: float | None) -> bool:
-    """Wait until either event is set or the time is over; tell whether to stop."""
+    """Wait until either event is set or the time is over; return whether to stop."""
     waits = {asyncio.create_task(event.wait()) for event in (stop, ready)}
     await asyncio.wait(waits, timeout=within, return_when=asyncio.FIRST_COMPLETED)
     for task in waits:

@@ -27,12 +27,12 @@ def test_every_path_exists() -> None:
     assert named <= modules_of_the_package()
 
 
-def test_every_folder_is_in_the_house() -> None:
+def test_every_folder_is_described() -> None:
     """ARCHITECTURE.md says of each folder of the package what it does."""
-    house = PAGE.partition("\n## The house\n")[2].partition("\n## ")[0]
+    parts = PAGE.partition("\n## The parts\n")[2].partition("\n## ")[0]
     folders = {one for one in modules_of_the_package() if one.endswith("/")}
     assert folders
-    assert folders <= set(re.findall(r"`(jwks_server/\w+/)`", house))
+    assert folders <= set(re.findall(r"`(jwks_server/\w+/)`", parts))
 
 
 def test_every_decision_is_in_the_index() -> None:

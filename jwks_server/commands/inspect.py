@@ -35,7 +35,7 @@ def command(*, file: Path, settings: Settings, as_json: bool) -> None:
         raise type(error)(f"{file}: {error.message}") from error
     keys = [*found.keyset.keys, *found.keyset.pending] if found.keyset else []
     if as_json:
-        output.document([{"state": key.state, **_times(key), "jwk": json.loads(key.json)} for key in keys])
+        output.document([{"stage": key.state, **_times(key), "jwk": json.loads(key.json)} for key in keys])
         return
     for key in keys:
         members: dict[str, Any] = json.loads(key.json)

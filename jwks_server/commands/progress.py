@@ -84,7 +84,7 @@ class Progress:
                 click.echo(printable(f"{replica}: {text}"), err=True)
         self._told = told
         if self._gate.opens_at is not None and self._gate.opens_at != self._opens_at:
-            click.echo(f"every replica's answer is as wanted; done at {utc(self._gate.opens_at)}", err=True)
+            click.echo(f"every replica meets the condition; done at {utc(self._gate.opens_at)}", err=True)
         self._opens_at = self._gate.opens_at
 
 

@@ -63,7 +63,7 @@ def _distinct(keys: Sequence[PublicKeyTypes]) -> list[PublicKeyTypes]:
 
 
 def _issued(issuer: x509.Certificate, subject: x509.Certificate) -> bool:
-    """Tell whether one key's holder certified another key; a self-signed certificate certifies no other.
+    """Return whether one key's holder certified another key; a self-signed certificate certifies no other.
 
     If the signature's algorithm is too old to be verified, or the names are equal but not written in the same
     string type, the names decide (RFC 5280 section 7.1).

@@ -8,7 +8,7 @@ from jwks_server.keys.instants import utc
 from jwks_server.keys.keyset import Key
 from jwks_server.keys.verdict import Verdict
 
-# Every event of a change; docs/reference/log-events.md tells their levels and fields.
+# Every event of a change; docs/reference/log-events.md lists their levels and fields.
 EVENTS = (
     "key-pending",
     "key-published",
@@ -56,7 +56,7 @@ class _Standing:
 
 
 def changes(previous: Evaluation, current: Evaluation) -> Iterator[Change]:
-    """Tell what became of files and keys since the last evaluation: files, keys that left, other keys."""
+    """List what changed since the last evaluation: files, then keys that left, then other keys."""
     known = {_without_until(change) for verdict in previous.verdicts for change in _of_file(verdict)}
     for verdict in current.verdicts:
         for change in _of_file(verdict):
@@ -77,7 +77,7 @@ def changes(previous: Evaluation, current: Evaluation) -> Iterator[Change]:
 
 
 def new_findings(previous: Evaluation, current: Evaluation) -> Iterator[Change]:
-    """Tell what was not found in the last evaluation."""
+    """List the findings that are new."""
     known = frozenset(previous.findings)
     return (Change("finding", asdict(finding)) for finding in current.findings if finding not in known)
 

@@ -105,7 +105,7 @@ def _rsa_members(key: rsa.RSAPublicKey) -> dict[str, str]:
     numbers = key.public_numbers()
     if key.key_size < MIN_RSA_BITS:
         raise KeyTooSmall(
-            f"The RSA key has {key.key_size} bits, and RFC 7518 asks for {MIN_RSA_BITS}; generate a new key."
+            f"The RSA key has {key.key_size} bits, and RFC 7518 requires {MIN_RSA_BITS}; generate a new key."
         )
     if numbers.e < MIN_RSA_EXPONENT or numbers.e % 2 == 0:
         raise KeyInconsistent(f"{numbers.e} is not a valid exponent of an RSA key; generate a new key.")

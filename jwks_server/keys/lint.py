@@ -32,7 +32,7 @@ EXPIRY_SECONDS = 14 * 86400
 
 
 def lint(evaluation: Evaluation, mounted: Collection[str], now: float) -> tuple[Finding, ...]:
-    """Look an evaluation over. Nothing of it is published because of a finding, so it can be done afterwards.
+    """Check an evaluation. A finding doesn't change what is published, so clients needn't wait for this.
 
     Args:
         evaluation: What was decided.
@@ -106,6 +106,8 @@ def _of_policy(evaluation: Evaluation) -> Iterator[Finding]:
         meant = nearest(name, candidates) if number < MAX_SUGGESTIONS else None
         entry = f'[keys."{name}"]' if table == "keys" else f'revoked "{name}"'
         way_out = f'did you mean "{meant}"?' if meant else "correct it, or remove it."
+        if table == "revoked" and name in evaluation.exist.files:
+            way_out = f'that is a file; write the kid that jwks-server check shows of "{name}".'
         yield Finding("policy-entry-unmatched", name, f"{FILE_NAME}: {entry} matches {nothing}; {way_out}")
 
 

@@ -31,7 +31,7 @@ class Observation:
 
     @classmethod
     def nothing(cls, *, whole: bool, unsettled: bool = False) -> "Observation":
-        """Say that there is no such folder."""
+        """Make the observation that there is no such folder."""
         return cls({}, None, whole, there=False, unsettled=unsettled)
 
     @property

@@ -81,5 +81,9 @@ def matched(policy: Policy, exist: Names, once: Names) -> tuple[Names, Names]:
 
 def nearest(name: str, candidates: Collection[str]) -> str | None:
     """Find the name that was probably meant; None if no name is near."""
-    found = difflib.get_close_matches(name, sorted(candidates)[:_MAX_CANDIDATES], n=1)
+    considered = sorted(candidates)[:_MAX_CANDIDATES]
+    spellings = {one.casefold(): one for one in considered}
+    found = [spellings[name.casefold()]] if name.casefold() in spellings else []
+    found += difflib.get_close_matches(name, considered, n=1)
+    found += [one for one in considered if one.rpartition(".")[0] == name]  # without its extension
     return found[0] if found else None

@@ -1,4 +1,4 @@
-"""From the command line to the settings: decorators that give a command its options and its settings."""
+"""From the command line to the settings: decorators that add options to a command and pass it the settings."""
 
 import functools
 import os
@@ -38,7 +38,7 @@ directory_argument = click.argument(
 
 
 def with_options(*options: Option) -> Callable[[Decorated], Decorated]:
-    """Give a command options, in this order."""
+    """Add options to a command, in this order."""
 
     def decorate(command: Decorated) -> Decorated:
         for one in reversed(options):
@@ -49,7 +49,7 @@ def with_options(*options: Option) -> Callable[[Decorated], Decorated]:
 
 
 def key_options(command: Decorated) -> Decorated:
-    """Give a command the options that decide about a key set; it gets their values as ``settings``.
+    """Add the options that decide about a key set to a command; it gets their values as ``settings``.
 
     A command without a DIR argument names the directory by itself.
     """
@@ -62,7 +62,7 @@ def key_options(command: Decorated) -> Decorated:
 
 
 def serve_options(command: Decorated) -> Decorated:
-    """Give a command all options of the server; it gets the log's as they are, and the others as ``settings``."""
+    """Add all options of the server to a command; it gets those of the log as they are, the others as ``settings``."""
 
     @functools.wraps(command)
     def with_settings(*arguments: object, **given: Any) -> None:  # noqa: ANN401 - the values of the options

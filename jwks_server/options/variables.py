@@ -13,6 +13,7 @@ CODE = "variable-unknown"
 # What Kubernetes sets in a pod for each Service of its namespace, after the Service's name.
 _OF_SERVICE = re.compile(r"SERVICE_(?:HOST|PORT(?:_[A-Z0-9_]+)?)|PORT(?:_[A-Z0-9_]+)?")
 _HOST = "_SERVICE_HOST"
+_PORT = "PORT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +41,25 @@ def unknown(environment: Mapping[str, str]) -> tuple[Unknown, ...]:
     services = {PREFIX, *(f"{name.removesuffix(_HOST)}_" for name in environment if name.endswith(_HOST))}
     return tuple(
         Unknown(name, _nearest(name))
-        for name in sorted(environment)
-        if name.startswith(PREFIX) and name not in VARIABLES and not any(_is_of(name, service) for service in services)
+        for name, value in sorted(environment.items())
+        if name.startswith(PREFIX)
+        and name not in VARIABLES
+        and not any(_is_of(name, value, service) for service in services)
     )
 
 
-def _is_of(name: str, service: str) -> bool:
-    return name.startswith(service) and bool(_OF_SERVICE.fullmatch(name.removeprefix(service)))
+def _is_of(name: str, value: str, service: str) -> bool:
+    if not name.startswith(service):
+        return False
+    rest = name.removeprefix(service)
+    # Kubernetes writes tcp://10.0.0.1:80 here; a number is that of someone who expects an option of this name.
+    return bool(_OF_SERVICE.fullmatch(rest)) and (rest != _PORT or "://" in value)
 
 
 def _nearest(name: str) -> str | None:
     # The prefix, which all have in common, would make any two names look similar.
     known = {one.removeprefix(PREFIX): one for one in VARIABLES}
-    similar = difflib.get_close_matches(name.removeprefix(PREFIX).upper(), sorted(known), n=1)
-    return known[similar[0]] if similar else None
+    given = name.removeprefix(PREFIX).upper()
+    similar = difflib.get_close_matches(given, sorted(known), n=1)
+    longer = [one for one in sorted(known) if given.startswith(one)]  # as DIRECTORY for DIR
+    return next((known[one] for one in (*similar, *longer)), None)

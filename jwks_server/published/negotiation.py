@@ -62,7 +62,7 @@ def _rank(variant: Variant, weights: Mapping[str, float]) -> tuple[float, bool, 
 
 
 def _names(lines: Sequence[str], etag: str, *, weakly: bool) -> bool:
-    """Tell whether a list of entity tags, or ``*``, contains this tag; members that are not tags are skipped."""
+    """Return whether a list of entity tags, or ``*``, contains this tag; members that are not tags are skipped."""
     value = ",".join(lines)
     if value.strip(" \t") == "*":
         return True

@@ -36,7 +36,7 @@ class BridgeOwner(typing.Protocol):
     """What the bridge needs from the connection, which passes it one request at a time."""
 
     def must_close(self) -> bool:
-        """Tell whether the answer in progress is the connection's last."""
+        """Return whether the answer in progress is the connection's last."""
 
     def refused(self) -> None:
         """Answer a request that the parser refused."""

@@ -164,7 +164,7 @@ class HttpConnection(OpenConnection):
         self._bridge.data_received(relevant(request))
 
     def must_close(self) -> bool:
-        """Tell whether the answer in progress is the connection's last."""
+        """Return whether the answer in progress is the connection's last."""
         return self._last or self._connections.draining
 
     def refused(self) -> None:

@@ -8,7 +8,7 @@ from jwks_server.options.settings import Limits
 from jwks_server.serving.exchange import State
 from jwks_server.stats import Deadline
 
-# When the server stops, an open connection is kept so long: its next answer tells the client that it closes.
+# How long an open connection is kept when the server stops: its next answer tells the client that it closes.
 LAST_CALL_SECONDS = 1.0
 
 _WAITING_FOR: Mapping[State, Deadline | Literal["last-call"]] = MappingProxyType(
@@ -29,7 +29,7 @@ _WAITING_FOR: Mapping[State, Deadline | Literal["last-call"]] = MappingProxyType
 def missed(
     state: State, waited: float, limits: Limits, *, unanswered: bool, unsent: int
 ) -> Deadline | Literal["last-call"] | None:
-    """Tell which deadline a connection has missed; None for none.
+    """Return which deadline a connection has missed; None for none.
 
     Args:
         state: What the connection is in the middle of.

@@ -24,7 +24,7 @@ _log = structlog.get_logger(__name__)
 
 
 def room_for_connections(wanted: int) -> int:
-    """Raise the limit on file descriptors as far as permitted, and tell how many connections may be open at once.
+    """Raise the limit on file descriptors as far as permitted, and return how many connections may be open at once.
 
     Args:
         wanted: How many are wanted; 0 for as many as there is room for, but not more than 50,000.
@@ -54,7 +54,7 @@ def room_for_connections(wanted: int) -> int:
 
 
 def room_in(memory: int) -> int:
-    """Tell how many connections a limit on memory allows, with half of it left for everything else."""
+    """Return how many connections a limit on memory allows, with half of it left for the rest."""
     return max(_FEWEST_CONNECTIONS, (memory // 2 - _PROGRAM_BYTES) // _CONNECTION_BYTES)
 
 

@@ -21,7 +21,7 @@ class FreedMemory:
         self._last = 0.0
 
     def give_back(self, now: float) -> None:
-        """Give memory back, if a wave is over and the last time is long enough ago.
+        """Return free memory to the system, if a burst is over and the last time is long enough ago.
 
         Args:
             now: The event loop's time.

@@ -39,7 +39,7 @@ class Handshakes:
         self._last = 0.0
 
     def waits(self, one: Handshaking) -> bool:
-        """Tell whether a handshake waits for its turn."""
+        """Return whether a handshake waits for its turn."""
         return self._entered.get(one, False)
 
     def enter(self, one: Handshaking) -> None:

@@ -73,8 +73,8 @@ def _of_keys(keysets: Mapping[str, KeySet]) -> Iterator[Metric]:
         for key in (*keyset.keys, *keyset.pending):
             number[issuer, key.state, key.alg] += 1
             info[issuer, key.kid, key.alg, key.use, key.state, key.file] = 1
-    yield _gauge("keys", "How many keys there are.", ("issuer", "state", "alg"), number)
-    yield _gauge("key_info", "Each key.", ("issuer", "kid", "alg", "use", "state", "file"), info)
+    yield _gauge("keys", "How many keys there are.", ("issuer", "stage", "alg"), number)
+    yield _gauge("key_info", "Each key.", ("issuer", "kid", "alg", "use", "stage", "file"), info)
     times: tuple[tuple[str, str, Callable[[Key], float | None]], ...] = (
         ("first_published", "When clients could first see the key.", lambda key: key.first_published),
         ("safe_to_sign", "When every verifier has seen the key.", lambda key: key.safe_to_sign_at),

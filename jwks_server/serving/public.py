@@ -53,7 +53,7 @@ def application(catalog: Catalog, path: str) -> web.Application:
 
 
 def _is_awaited(url_path: str, path: str, edition: Edition) -> bool:
-    """Tell whether an issuer that has no set yet will serve its JWK Set at a URL path."""
+    """Return whether an issuer that has no set yet will serve its JWK Set at a URL path."""
     prefix = url_path.removesuffix(path)
     return prefix not in {url_path, ROOT} and (prefix or ROOT) in edition.awaited
 

@@ -27,17 +27,17 @@ _PLAIN = bytes((*b"\t\n\r", *range(0x20, 0x7F), *range(0x80, 0x100)))
 
 
 def is_head_request(request: bytes) -> bool:
-    """Tell whether the answer must have no body (RFC 9110 section 9.3.2)."""
+    """Return whether the answer must have no body (RFC 9110 section 9.3.2)."""
     return request.startswith(b"HEAD ")
 
 
 def is_whole(data: bytes) -> bool:
-    """Tell whether the data is exactly one whole head, as it mostly is."""
+    """Return whether the data is exactly one whole head, as it usually is."""
     return data.endswith(END) and data.find(END) == len(data) - len(END) and not data.startswith(b"\r\n")
 
 
 def ends_connection(head: bytes, max_fields: int) -> bool:
-    """Check a head, and tell whether the request must be its connection's last.
+    """Check a head, and return whether the request must be its connection's last.
 
     It must be if it has a body, which is not read, or asks for another protocol: what follows may not be HTTP/1.1.
 

@@ -31,7 +31,7 @@ class Reported:
     started: float = field(default_factory=time.time)
 
     def unready(self) -> str:
-        """Tell why the server is not ready for traffic; empty if it is."""
+        """Return why the server is not ready for traffic; empty if it is."""
         if self.connections.draining:
             return "The process is draining: it received SIGTERM."
         if not self.catalog.current.entries:
@@ -95,7 +95,7 @@ def _key(key: Key) -> dict[str, Any]:
         "alg": key.alg,
         "use": key.use,
         "file": key.file,
-        "state": key.state,
+        "stage": key.state,
         "first_published": _time(key.first_published),
         "safe_to_sign_at": _time(key.safe_to_sign_at),
         "publish_at": _time(key.publish_at),

@@ -116,7 +116,7 @@ def _invalid(names: tuple[str, str], why: str) -> TlsInvalid:
 
 @contextmanager
 def _as_files(pair: Pair) -> Iterator[tuple[str, str]]:
-    """Give OpenSSL, which reads files only, files in memory; where there are none, the files themselves."""
+    """Pass files in memory to OpenSSL, which reads only files; if the system has none, pass the files themselves."""
     if not hasattr(os, "memfd_create") or not os.path.isdir("/proc/self/fd"):  # noqa: PTH112 - no pathlib in serving
         yield pair.names
         return

@@ -29,7 +29,7 @@ class TlsEngine:
         self._incoming.write(piece)
 
     def shake_hands(self) -> bool:
-        """Go on with the handshake; tell whether it is complete.
+        """Go on with the handshake; return whether it is complete.
 
         Raises:
             ssl.SSLError: It failed.

@@ -71,7 +71,7 @@ class TlsWire(asyncio.Protocol):
         return self._connection.eof_received()
 
     def pause_writing(self) -> None:
-        """Encrypt no more."""
+        """Stop encrypting."""
         self._write_paused = True
         self._connection.pause_writing()
 
@@ -139,7 +139,7 @@ class TlsWire(asyncio.Protocol):
         return True
 
     def _read(self, tls: TlsEngine) -> None:
-        """Give the connection what is decrypted."""
+        """Pass decrypted data to the connection."""
         while not self._is_over and (data := tls.read()) is not None:
             if data:
                 self._connection.data_received(data)
@@ -189,7 +189,7 @@ class TlsWire(asyncio.Protocol):
             self._transport.write(data)
 
     def _shut_down(self) -> None:
-        """Say in TLS that nothing more comes."""
+        """Send the TLS close_notify alert."""
         if self._tls and not self._shut:
             self._tls.shut_down()
             self._flush()
@@ -226,11 +226,11 @@ class TlsWire(asyncio.Protocol):
         self._transport.abort()
 
     def is_closing(self) -> bool:
-        """Tell whether it is closed, or will be once everything has been sent."""
+        """Return whether it is closed, or will be once everything has been sent."""
         return self._closing or self._transport.is_closing()
 
     def pause_reading(self) -> None:
-        """Deliver no more data."""
+        """Stop delivering data."""
         self._transport.pause_reading()
 
     def resume_reading(self) -> None:
@@ -242,5 +242,5 @@ class TlsWire(asyncio.Protocol):
         return self._transport.get_write_buffer_size() + sum(map(len, self._unsent))
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - asyncio's own signature
-        """Tell about the socket."""
+        """Return a fact about the socket."""
         return self._transport.get_extra_info(name, default)

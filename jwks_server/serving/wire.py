@@ -23,10 +23,10 @@ class Wire(Protocol):
         """Close at once."""
 
     def is_closing(self) -> bool:
-        """Tell whether it is closed, or will be once everything has been sent."""
+        """Return whether it is closed, or will be once everything has been sent."""
 
     def pause_reading(self) -> None:
-        """Deliver no more data."""
+        """Stop delivering data."""
 
     def resume_reading(self) -> None:
         """Deliver data again."""
@@ -35,7 +35,7 @@ class Wire(Protocol):
         """Return the number of bytes that the kernel has not taken yet."""
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - asyncio's own signature
-        """Tell about the socket."""
+        """Return a fact about the socket."""
 
 
 def unacknowledged(wire: Wire) -> int:

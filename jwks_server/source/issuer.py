@@ -87,7 +87,7 @@ class Issuer:
         return Entry(keyset, max_age, pages(self.path, keyset, max_age, self._endpoint, served.pages if served else {}))
 
     def lint(self, mounts: Collection[Mount], now: float) -> tuple[Change, ...]:
-        """Look over what was decided; return what was not found the last time."""
+        """Check what was decided; return the findings that are new."""
         before = self.evaluation
         self.evaluation = replace(before, findings=lint(before, subpaths(self.folder, mounts), now))
         return tuple(new_findings(before, self.evaluation))

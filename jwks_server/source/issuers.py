@@ -80,12 +80,12 @@ class Issuers:
         return {path: one.evaluation.keyset for path, one in self.by_path.items() if one.evaluation.keyset is not None}
 
     def lint(self, paths: Collection[str], now: float) -> Mapping[str, tuple[Change, ...]]:
-        """Look issuers over; return what was not found the last time, by the issuer's path."""
+        """Check issuers; return the findings that are new, by the issuer's path."""
         table = mounts.table()
         return {path: self.by_path[path].lint(table, now) for path in paths if path in self.by_path}
 
     def _step(self, path: str, seen: Seen | None, now: float, served: Entry | None) -> Step | None:
-        """Take one issuer on; return None if there is no such issuer."""
+        """Evaluate one issuer; return None if there is no such issuer."""
         alone = path == ROOT and not self.by_path.keys() - {ROOT}
         issuer = self.by_path.get(path)
         known = issuer is not None

@@ -142,7 +142,7 @@ def _data_link(top: int) -> str | None:
 
 
 def _unmoved(top: int, link: str | None, path: Path | str, parent: int | None) -> bool:
-    """Tell whether the open directory is still the one at the path, with the same data link."""
+    """Return whether the open directory is still the one at the path, with the same data link."""
     return os.path.samestat(os.fstat(top), os.stat(path, dir_fd=parent)) and _data_link(top) == link
 
 

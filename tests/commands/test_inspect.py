@@ -20,7 +20,7 @@ async def test_the_same_members_as_the_server_publishes(tmp_path: Path) -> None:
     shown = json.loads(done.stdout)
     assert [one["jwk"] for one in shown] == served
     assert [one["jwk"]["kid"] for one in shown] == ["main", "old"]
-    assert shown[0]["state"] == "published"
+    assert shown[0]["stage"] == "published"
     assert shown[0]["certificate_not_after"].endswith("Z")
     text = run("inspect", tmp_path / "a.pem").stdout
     assert "2 certificates" in text

@@ -20,7 +20,7 @@ def test_each_change_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err.splitlines() == [
         f"{A}: doesn't serve the key",
         f"{A}: serves the key",
-        "every replica's answer is as wanted; done at 1970-01-01T00:00:00.000Z",
+        "every replica meets the condition; done at 1970-01-01T00:00:00.000Z",
         f"{A}: is no longer there",
     ]
 

@@ -24,10 +24,10 @@ NEW = 'issuer="/",kid="new"'
 Series = dict[str, str | float | None]
 
 
-def key(labels: str, first: float, *, state: str = "published") -> Series:
+def key(labels: str, first: float, *, stage: str = "published") -> Series:
     """Give a key's series."""
     return {
-        f'jwks_server_key_info{{{labels},alg="RS256",use="sig",state="{state}",file="a.pem"}}': 1,
+        f'jwks_server_key_info{{{labels},alg="RS256",use="sig",stage="{stage}",file="a.pem"}}': 1,
         f"jwks_server_key_first_published_timestamp_seconds{{{labels}}}": first,
         f"jwks_server_key_safe_to_sign_timestamp_seconds{{{labels}}}": first + SAFE_AFTER,
     }
@@ -46,11 +46,11 @@ HEALTHY: Series = {
     "jwks_server_last_reload_successful": 1,
     "jwks_server_last_reload_success_timestamp_seconds": "0+60x120",
     'jwks_server_set_info{issuer="/",digest="d1"}': 1,
-    'jwks_server_keys{issuer="/",state="published",alg="RS256"}': 1,
+    'jwks_server_keys{issuer="/",stage="published",alg="RS256"}': 1,
     f"jwks_server_key_certificate_not_after_timestamp_seconds{{{KEY}}}": 90 * DAY,
     **key(KEY, LONG_AGO),
 }
-NO_KEY: Series = {'jwks_server_keys{issuer="/",state="published",alg="RS256"}': None, **without(KEY)}
+NO_KEY: Series = {'jwks_server_keys{issuer="/",stage="published",alg="RS256"}': None, **without(KEY)}
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ CASES = {
     "only a retiring key": Case(
         {
             **NO_KEY,
-            'jwks_server_keys{issuer="/",state="retiring",alg="RS256"}': 1,
-            **key(KEY, LONG_AGO, state="retiring"),
+            'jwks_server_keys{issuer="/",stage="retiring",alg="RS256"}': 1,
+            **key(KEY, LONG_AGO, stage="retiring"),
         },
         {3: {"JwksNoKeys"}},
     ),
@@ -97,10 +97,10 @@ CASES = {
     ),
     "a new key beside an old one": Case(key(NEW, 600), {2: QUIET, 25: QUIET}),
     "a new key beside a retiring one": Case(
-        {**without(KEY), **key(KEY, LONG_AGO, state="retiring"), **key(NEW, 600)},
+        {**without(KEY), **key(KEY, LONG_AGO, stage="retiring"), **key(NEW, 600)},
         {2: {"JwksSigningTooEarly"}, 31: QUIET},
     ),
-    "a new key beside a pending one": Case({**key(NEW, 0, state="pending")}, {25: QUIET}),
+    "a new key beside a pending one": Case({**key(NEW, 0, stage="pending")}, {25: QUIET}),
     "a restart that forgot": Case({"process_start_time_seconds": -3, **key(KEY, -2)}, {2: QUIET, 15: QUIET}),
     "a replacement after that restart": Case(
         {"process_start_time_seconds": -300, **without(KEY), **key(NEW, 0)}, {2: {"JwksSigningTooEarly"}}
@@ -112,7 +112,7 @@ CASES = {
     "a new key for encryption": Case(
         {
             **without(KEY),
-            'jwks_server_key_info{issuer="/",kid="new",alg="RSA-OAEP",use="enc",state="published",file="a.pem"}': 1,
+            'jwks_server_key_info{issuer="/",kid="new",alg="RSA-OAEP",use="enc",stage="published",file="a.pem"}': 1,
             f"jwks_server_key_first_published_timestamp_seconds{{{NEW}}}": 0,
             f"jwks_server_key_safe_to_sign_timestamp_seconds{{{NEW}}}": SAFE_AFTER,
         },
@@ -135,7 +135,7 @@ CASES = {
     "issuers with different sets": Case(
         {
             'jwks_server_set_info{issuer="/acme",digest="d2"}': 1,
-            'jwks_server_keys{issuer="/acme",state="published",alg="RS256"}': 1,
+            'jwks_server_keys{issuer="/acme",stage="published",alg="RS256"}': 1,
         },
         {90: QUIET},
     ),
@@ -154,7 +154,7 @@ CASES = {
     "a retiring key's certificate ends": Case(
         {
             **without(KEY),
-            **key(KEY, LONG_AGO, state="retiring"),
+            **key(KEY, LONG_AGO, stage="retiring"),
             **key(NEW, LONG_AGO),
             f"jwks_server_key_certificate_not_after_timestamp_seconds{{{KEY}}}": DAY,
         },

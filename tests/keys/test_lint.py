@@ -64,6 +64,10 @@ def test_policy_entries() -> None:
         ("policy-entry-unmatched", typo, f'"{kid}"?'),
         ("policy-entry-unmatched", "rs.pem", '"rsa.pem"?'),
     ]
+    named = evaluated([RSA], Policy(revoked=frozenset({"rsa.pem"})))
+    assert [one.reason.partition("; ")[2] for one in lint(named, (), 0) if one.subject == "rsa.pem"] == [
+        'that is a file; write the kid that jwks-server check shows of "rsa.pem".'
+    ]
     assert codes(RSA, policy=Policy(files={"rsa.pem": KeyPolicy(aliases=("old",))}, revoked=frozenset())) == []
     far = evaluated([RSA], Policy(revoked=frozenset({"x"})))
     assert "correct it, or remove it" in lint(far, (), 0)[0].reason

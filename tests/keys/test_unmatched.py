@@ -33,4 +33,6 @@ def test_what_was_there() -> None:
 def test_nearest() -> None:
     """The nearest name is found, and none that is far."""
     assert nearest("2026-1l", {"2026-11", "2025-01"}) == "2026-11"
+    assert nearest("A.PEM", {"a.pem", "b.pem"}) == "a.pem"
+    assert nearest("a", {"a.pem", "b.pem"}) == "a.pem"
     assert nearest("x", {"2026-11"}) is None

@@ -16,6 +16,7 @@ from jwks_server.options.variables import unknown
         ("JWKS_SERVER_RETAINS", "JWKS_SERVER_RETAIN"),
         ("JWKS_SERVER_LOGLEVEL", "JWKS_SERVER_LOG_LEVEL"),
         ("JWKS_SERVER_bind", "JWKS_SERVER_BIND"),
+        ("JWKS_SERVER_DIRECTORY", "JWKS_SERVER_DIR"),
         ("JWKS_SERVER_XYZZY", None),
         ("JWKS_SERVER_ADMIN_PORT", None),
     ],
@@ -38,8 +39,14 @@ def test_variables_of_kubernetes_services() -> None:
     """What Kubernetes sets for a Service of this name, or of one that begins with it, is not listed."""
     for service in ("JWKS_SERVER", "JWKS_SERVER_METRICS"):
         names = ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_8080_TCP", "PORT_8080_TCP_ADDR")
-        assert unknown({f"{service}_{name}": "x" for name in names}) == ()
+        assert unknown({f"{service}_{name}": "tcp://10.0.0.1:80" for name in names}) == ()
     assert [one.name for one in unknown({"JWKS_SERVER_METRICS_PORT": "x"})] == ["JWKS_SERVER_METRICS_PORT"]
+
+
+def test_port_that_kubernetes_did_not_set() -> None:
+    """JWKS_SERVER_PORT is ignored in silence only with the address that Kubernetes writes there."""
+    assert [one.name for one in unknown({"JWKS_SERVER_PORT": "9000"})] == ["JWKS_SERVER_PORT"]
+    assert unknown({"JWKS_SERVER_PORT": "udp://[fd00::1]:53"}) == ()
 
 
 def test_commands_warn_on_stderr(tmp_path: Path) -> None:

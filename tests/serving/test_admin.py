@@ -65,7 +65,7 @@ async def test_public_and_admin_are_apart(tmp_path: Path) -> None:
 
 
 async def test_metrics_of_keys(tmp_path: Path) -> None:
-    """Keys by state, alg and kid with their times; files that are refused; the set's digest as in the ETag."""
+    """Keys by stage, alg and kid with their times; files that are refused; the set's digest as in the ETag."""
     leaf = certify(key("P-256"))
     (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
     (tmp_path / "b.pem").write_bytes(certificate_pem(leaf))
@@ -78,8 +78,8 @@ async def test_metrics_of_keys(tmp_path: Path) -> None:
         etag = re.search(rb'ETag: "([^"]+)"', reply)
         assert etag is not None
         assert total(found, "jwks_server_set_info", issuer="/", digest=etag[1].decode()) == 1
-        assert total(found, "jwks_server_keys", issuer="/", state="published") == 2
-        assert total(found, "jwks_server_keys", state="pending", alg="EdDSA") == 1
+        assert total(found, "jwks_server_keys", issuer="/", stage="published") == 2
+        assert total(found, "jwks_server_keys", stage="pending", alg="EdDSA") == 1
         assert total(found, "jwks_server_key_info", alg="ES256", file="b.pem", use="sig") == 1
         assert total(found, "jwks_server_files_refused", code="pem-missing") == 1
         expiry = total(found, "jwks_server_key_certificate_not_after_timestamp_seconds")
@@ -145,7 +145,7 @@ async def test_status(tmp_path: Path) -> None:
         assert told["ready"] is True
         assert told["watch"] == "events"
         root = told["issuers"]["/"]
-        assert [(one["file"], one["state"], one["kty"]) for one in root["keys"]] == [("a.pem", "published", "RSA")]
+        assert [(one["file"], one["stage"], one["kty"]) for one in root["keys"]] == [("a.pem", "published", "RSA")]
         assert [(one["file"], one["verdict"], one.get("code")) for one in root["files"]] == [
             ("a.pem", "published", None),
             ("bad.pem", "refused", "pem-missing"),
