@@ -10,6 +10,7 @@ import click
 
 from jwks_server import __version__
 from jwks_server.errors import ConfigError, JwksError
+from jwks_server.imports import lighten
 from jwks_server.options.command_line import directory_argument, serve_options
 from jwks_server.options.option import PREFIX, Command
 from jwks_server.options.settings import Settings
@@ -61,6 +62,7 @@ for _name, _help in {
 @serve_options
 def serve(*, settings: Settings, log_format: Literal["console", "json"], log_level: str) -> None:
     """Serve the keys in DIR, and follow its changes until SIGTERM."""
+    lighten()
     from jwks_server import service  # noqa: PLC0415 - the help and usage errors need no web server
     from jwks_server.logs import logging_to_stderr  # noqa: PLC0415 - as the web server
 

@@ -1,14 +1,21 @@
 """The admin application, on a listener of its own: liveness, readiness, metrics, status."""
 
-import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from jwks_server.errors import MethodNotAllowed, NotFound, NotReady
+from jwks_server.published import negotiation
+from jwks_server.serving.compressed import Part, gzipped
 from jwks_server.serving.public import problems
 from jwks_server.serving.response import Response
-from jwks_server.serving.status import Reported, status
+from jwks_server.serving.status import Reported, Status
+from jwks_server.threads import in_thread
+
+if TYPE_CHECKING:
+    from jwks_server.serving.metrics import Metrics
 
 ENDPOINTS = ("/livez", "/readyz", "/metrics", "/status")
 
@@ -28,18 +35,26 @@ def application(reported: Reported) -> web.Application:
             raise NotReady(reason)
         return _text("ok\n")
 
+    page: Metrics | None = None
+    state = Status(reported)
+
+    def load() -> "Metrics":
+        from jwks_server.serving.metrics import Metrics  # noqa: PLC0415 - its library is loaded at the first scrape
+
+        return Metrics(reported)
+
     async def metrics(request: web.Request) -> Response:
-        from jwks_server.serving.metrics import expose  # noqa: PLC0415 - its library is loaded at the first scrape
+        nonlocal page
+        if page is None:
+            page = await in_thread(load)
+        parts, content_type = await page.expose(request.headers.get("Accept", ""))
+        return await _compressible(request, parts, content_type)
 
-        body, content_type = expose(reported, request.headers.get("Accept", ""))
-        return Response(body=body, headers={"Content-Type": content_type, **_NO_STORE})
-
-    async def status_(_request: web.Request) -> Response:
-        body = json.dumps(status(reported), indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace")
-        return Response(body=body + b"\n", headers={"Content-Type": "application/json", **_NO_STORE})
+    async def status(request: web.Request) -> Response:
+        return await _compressible(request, await state.document(), "application/json")
 
     app = web.Application(middlewares=[_private, problems])
-    for path, handler in zip(ENDPOINTS, (livez, readyz, metrics, status_), strict=True):
+    for path, handler in zip(ENDPOINTS, (livez, readyz, metrics, status), strict=True):
         app.router.add_get(path, handler)
         app.router.add_route("*", path, _no_method)
     app.router.add_route("*", "/{anything:.*}", _nothing)
@@ -47,6 +62,13 @@ def application(reported: Reported) -> web.Application:
 
 
 _NO_STORE = {"Cache-Control": "no-store"}
+
+
+async def _compressible(request: web.Request, parts: Sequence[Part], content_type: str) -> Response:
+    headers = {"Content-Type": content_type, "Vary": hdrs.ACCEPT_ENCODING, **_NO_STORE}
+    if negotiation.accepts("gzip", request.headers.getall(hdrs.ACCEPT_ENCODING, [])):
+        return Response(body=await gzipped(parts), headers={**headers, "Content-Encoding": "gzip"})
+    return Response(body=b"".join(part.data for part in parts), headers=headers)
 
 
 def _text(text: str) -> Response:
