@@ -216,8 +216,8 @@ async def test_pages_follow_the_keys(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
         assert total(await samples(server), "jwks_server_keys") == 2
         (tmp_path / "two" / "b.pem").write_bytes(public_pem(key("P-256")))
-        (tmp_path / "one" / "bad.pem").write_bytes(b"nonsense")
         await server.log("key-published", file="b.pem")
+        (tmp_path / "one" / "bad.pem").write_bytes(b"nonsense")
         await server.log("file-refused", file="bad.pem")
         found = await samples(server)
         assert total(found, "jwks_server_keys", issuer="/two") == 2
