@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import pytest
+from fields import FIELDS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,7 +11,6 @@ from jwks_server.published.catalog import Catalog, Edition, Entry
 from jwks_server.serving.bridge import Answer
 from jwks_server.serving.request_fields import READ
 from jwks_server.serving.response_cache import CachedResponse, ResponseCache, key_of
-from jwks_server.serving.shapes import Shapes
 from jwks_server.stats import Traffic
 
 GET = b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -144,16 +144,6 @@ def test_another_edition_forgets_the_shapes(catalog: Catalog, cache: ResponseCac
     assert cache.find(request(b"X-Request-ID: 3")) is None
 
 
-NAMES = st.one_of(
-    st.sampled_from([*sorted(READ), b"Accept-Encoding", b"IF-MATCH", b"Via", b"From", b"X-Request-ID", b"a b", b""]),
-    st.binary(max_size=12),
-)
-VALUES = st.one_of(
-    st.sampled_from([b"gzip", b"0", b"close", b"*", b"", b"a\r\nHost: b", b"\x00"]), st.binary(max_size=12)
-)
-FIELDS = st.builds(lambda name, colon, value: name + colon + value, NAMES, st.sampled_from([b":", b": ", b""]), VALUES)
-
-
 @given(st.lists(FIELDS, max_size=6))
 def test_any_bytes(fields: list[bytes]) -> None:
     """The key is a part of the request, in its order, with every field that counts."""
@@ -164,39 +154,3 @@ def test_any_bytes(fields: list[bytes]) -> None:
     for field in fields:
         if field.partition(b":")[0].lower() in READ:
             assert left.count(field) == whole.count(field)
-
-
-@given(st.lists(FIELDS, max_size=4), st.data())
-def test_shape_never_finds_what_the_key_does_not(fields: list[bytes], data: st.DataObject) -> None:
-    """A request that looks like a known one, with some bytes changed, gets the reply to its own key or none."""
-    known = request(*fields, b"X-Request-ID: 0123456789", b"Accept: text/html", b"Via: abc")
-    changed = bytearray(known)
-    for _ in range(data.draw(st.integers(0, 3))):
-        at = data.draw(st.integers(0, len(known) - 1))
-        changed[at : at + 1] = data.draw(
-            st.one_of(st.sampled_from([b"\r", b"\n", b":", b" ", b"x"]), st.binary(min_size=1, max_size=1))
-        )
-    other = bytes(changed)
-    shapes: Shapes[bytes] = Shapes()
-    if key_of(known) != known:  # the others have no shape
-        shapes.learn(known, key_of(known))
-        assert shapes.find(known) == key_of(known)
-    assert shapes.find(other) in {key_of(other), None}
-    if shapes.find(other) is None:
-        assert key_of(other) != key_of(known) or key_of(known) == known or len(other) != len(known)
-
-
-def test_shapes_stay_few() -> None:
-    """A bounded number of shapes is kept for each length, and of bytes; one that comes again and again gets in."""
-    shapes: Shapes[int] = Shapes()
-    flood = [request(b"X-%04d: 1" % number) for number in range(400)]
-    for number, one in enumerate(flood):
-        shapes.learn(one, number)
-    assert 0 < sum(shapes.find(one) is not None for one in flood) <= 8
-    for number in range(2000):
-        shapes.learn(request(b"X: " + b"x" * number), number)
-    assert sum(shapes.find(request(b"X: " + b"x" * number)) is not None for number in range(2000)) < 1000
-    late = request(b"Late: 1")
-    for _ in range(16):
-        shapes.learn(late, 0)
-    assert shapes.find(late) == 0
