@@ -114,7 +114,7 @@ def clients(directory: Path) -> None:
             stop.set()
             if scraped:
                 scraper.join()
-            p50, p99 = re.findall(r"(?:50|99)%\s+(\S+)", done.stdout)
+            p50, p99 = re.findall(r"(?m)^ +(?:50|99)% +(\S+)$", done.stdout)
             print(f"{'with' if scraped else 'without'} scrapes: p50 {p50}, p99 {p99}")
 
 
