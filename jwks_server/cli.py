@@ -11,6 +11,7 @@ from click.shell_completion import shell_complete
 
 from jwks_server import __version__
 from jwks_server.errors import ConfigError, JwksError
+from jwks_server.imports import lighten
 from jwks_server.options.command_line import directory_argument, serve_options
 from jwks_server.options.completion import COMPLETE
 from jwks_server.options.option import PREFIX, Command
@@ -64,6 +65,7 @@ for _name, _help in {
 @serve_options
 def serve(*, settings: Settings, log_format: Literal["console", "json"], log_level: str) -> None:
     """Serve the keys in DIR, and follow its changes until SIGTERM."""
+    lighten()
     from jwks_server import service  # noqa: PLC0415 - the help and usage errors need no web server
     from jwks_server.logs import logging_to_stderr  # noqa: PLC0415 - as the web server
 

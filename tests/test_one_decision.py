@@ -26,7 +26,7 @@ from jwks_server.published.catalog import Catalog
 from jwks_server.published.pages import Endpoint
 from jwks_server.remote.tokens import parse
 from jwks_server.serving.connections import Connections
-from jwks_server.serving.status import Reported, status
+from jwks_server.serving.status import Reported, Status
 from jwks_server.source.directory import Directory
 from jwks_server.source.issuers import evaluated
 from jwks_server.source.reload import Reloader
@@ -129,7 +129,8 @@ def serve_once(directory: Path, state: Path) -> tuple[dict[str, Any], list[dict[
     with capture_logs() as logs:
         asyncio.run(reloader.reload())
     file.close()
-    return status(Reported(catalog, reloads, cast("Connections", Nobody()))), [dict(one) for one in logs]
+    parts = asyncio.run(Status(Reported(catalog, reloads, cast("Connections", Nobody()))).document())
+    return json.loads(b"".join(part.data for part in parts)), [dict(one) for one in logs]
 
 
 def check(directory: Path, state: Path) -> dict[str, Any]:

@@ -35,6 +35,18 @@ def choose(variants: Sequence[Variant], accept_encoding: Sequence[str]) -> Varia
     return max(ranked, key=lambda item: item[0])[1] if ranked else None
 
 
+def accepts(coding: str, accept_encoding: Sequence[str]) -> bool:
+    """Tell whether a client asked for a coding, and prefers nothing to it.
+
+    Args:
+        coding: One other than ``identity``.
+        accept_encoding: As for ``choose``.
+    """
+    weights = _weights(accept_encoding)
+    weight = weights.get(coding, weights.get("*", 0.0))
+    return weight >= weights.get("identity", _UNLISTED_IDENTITY)
+
+
 def none_match(lines: Sequence[str], etag: str) -> bool:
     """Evaluate If-None-Match with weak comparison; without lines it holds (section 13.1.2)."""
     return not lines or not _names(lines, etag, weakly=True)

@@ -1,16 +1,22 @@
 """The admin application, on a listener of its own: liveness, readiness, metrics, status."""
 
-import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 from jwks_server.errors import HostNotServed, MethodNotAllowed, NotFound, NotReady
+from jwks_server.published import negotiation
+from jwks_server.serving.compressed import Part, gzipped
 from jwks_server.serving.public import problems
 from jwks_server.serving.response import Response
-from jwks_server.serving.status import Reported, status
+from jwks_server.serving.status import Reported, Status
+from jwks_server.threads import in_thread
+
+if TYPE_CHECKING:
+    from jwks_server.serving.metrics import Metrics
 
 ENDPOINTS = ("/livez", "/readyz", "/metrics", "/status")
 
@@ -23,14 +29,6 @@ def application(reported: Reported, hosts: Collection[str] = ()) -> web.Applicat
         hosts: The names, in lower case, under which it answers besides IP addresses and localhost.
     """
 
-    @web.middleware
-    async def known_host(request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Refuse a name that a web page's owner can make resolve to this machine (DNS rebinding)."""
-        given = request.headers.get(hdrs.HOST)  # HTTP/1.0 has none, and no browser sends it
-        if given is not None and not _is_known(given, hosts):
-            raise HostNotServed("The admin listener answers under IP addresses, localhost and --admin-host names only.")
-        return await handler(request)
-
     async def livez(_request: web.Request) -> Response:
         return _text("ok\n")
 
@@ -39,18 +37,26 @@ def application(reported: Reported, hosts: Collection[str] = ()) -> web.Applicat
             raise NotReady(reason)
         return _text("ok\n")
 
+    page: Metrics | None = None
+    report = Status(reported)
+
+    def load() -> "Metrics":
+        from jwks_server.serving.metrics import Metrics  # noqa: PLC0415 - its library is loaded at the first scrape
+
+        return Metrics(reported)
+
     async def metrics(request: web.Request) -> Response:
-        from jwks_server.serving.metrics import expose  # noqa: PLC0415 - its library is loaded at the first scrape
+        nonlocal page
+        if page is None:
+            page = await in_thread(load)
+        parts, content_type = await page.expose(request.headers.get("Accept", ""))
+        return await _compressible(request, parts, content_type)
 
-        body, content_type = expose(reported, request.headers.get("Accept", ""))
-        return Response(body=body, headers={"Content-Type": content_type, **_NO_STORE})
+    async def status(request: web.Request) -> Response:
+        return await _compressible(request, await report.document(), "application/json")
 
-    async def status_(_request: web.Request) -> Response:
-        body = json.dumps(status(reported), indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace")
-        return Response(body=body + b"\n", headers={"Content-Type": "application/json", **_NO_STORE})
-
-    app = web.Application(middlewares=[_private, problems, known_host])
-    for path, handler in zip(ENDPOINTS, (livez, readyz, metrics, status_), strict=True):
+    app = web.Application(middlewares=[_private, problems, _only_for(hosts)])
+    for path, handler in zip(ENDPOINTS, (livez, readyz, metrics, status), strict=True):
         app.router.add_get(path, handler)
         app.router.add_route("*", path, _no_method)
     app.router.add_route("*", "/{anything:.*}", _nothing)
@@ -60,8 +66,28 @@ def application(reported: Reported, hosts: Collection[str] = ()) -> web.Applicat
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
+async def _compressible(request: web.Request, parts: Sequence[Part], content_type: str) -> Response:
+    headers = {"Content-Type": content_type, "Vary": hdrs.ACCEPT_ENCODING, **_NO_STORE}
+    if negotiation.accepts("gzip", request.headers.getall(hdrs.ACCEPT_ENCODING, [])):
+        return Response(body=await gzipped(parts), headers={**headers, "Content-Encoding": "gzip"})
+    return Response(body=b"".join(part.data for part in parts), headers=headers)
+
+
 def _text(text: str) -> Response:
     return Response(text=text, headers=_NO_STORE)
+
+
+def _only_for(hosts: Collection[str]) -> Middleware:
+    """Make the check of the Host field: a web page's owner can make any name resolve to this machine (DNS rebinding)."""
+
+    @web.middleware
+    async def known_host(request: web.Request, handler: Handler) -> web.StreamResponse:
+        given = request.headers.get(hdrs.HOST)  # HTTP/1.0 has none, and no browser sends it
+        if given is not None and not _is_known(given, hosts):
+            raise HostNotServed("The admin listener answers under IP addresses, localhost and --admin-host names only.")
+        return await handler(request)
+
+    return known_host
 
 
 def _is_known(given: str, hosts: Collection[str]) -> bool:

@@ -50,7 +50,8 @@ def read(data: bytes | bytearray) -> ClientHello | None:
     except _Malformed:
         return ClientHello()
     if message is not None:
-        return ClientHello(_protocols(message))
+        # Most hellos offer no protocols; a search for the extension's number is quicker than reading all extensions.
+        return ClientHello(_protocols(message) if _ALPN.to_bytes(2, "big") in message else None)
     return None if len(data) < MAX_BYTES else ClientHello()
 
 

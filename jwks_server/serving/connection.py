@@ -11,8 +11,8 @@ correct:
    body is read for a while, so that the client gets the reply, and discarded.
 3. The cache learns a pair only if the application answered from the catalog's current edition, and it belongs to that
    edition: after a publication it holds nothing from before.
-4. In a request of plain printable lines, fields that no handler reads are ignored; every other byte counts. aiohttp
-   does not get those fields either, so they can't change its answer.
+4. In a request of plain printable lines, only the fields that a handler, aiohttp or the connection reads count, with
+   every byte outside of fields. aiohttp does not get the other fields either, so they can't change its answer.
 5. Only the value of Date in a cached reply changes, each second.
 """
 
@@ -27,8 +27,9 @@ from jwks_server.serving.connections import Connections
 from jwks_server.serving.exchange import ENDING, Event, State
 from jwks_server.serving.head_buffer import HeadBuffer
 from jwks_server.serving.open_connection import SMALL_BYTES, OpenConnection
+from jwks_server.serving.request_fields import relevant
 from jwks_server.serving.response import ALLOW, METHODS
-from jwks_server.serving.response_cache import now, relevant
+from jwks_server.serving.response_cache import now
 
 # The most requests of one connection that are answered before other connections get their turn.
 _BURST = 16

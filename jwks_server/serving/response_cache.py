@@ -6,10 +6,11 @@ from email.utils import formatdate
 
 from jwks_server.published.catalog import Catalog, Edition
 from jwks_server.serving.bridge import Answer
+from jwks_server.serving.request_fields import relevant
 from jwks_server.serving.request_head import is_whole
+from jwks_server.serving.shapes import Shapes, unprintable
 from jwks_server.stats import Traffic
 
-_MAX_NORMALIZED = 256
 # How many replies there may be, and their size with their requests: a base, and more for each page that is served.
 _MAX_ENTRIES, _MAX_BYTES = 1024, 4 * 1024 * 1024
 _PAGE_ENTRIES, _PAGE_BYTES = 4, 8 * 1024
@@ -17,19 +18,6 @@ _PAGE_ENTRIES, _PAGE_BYTES = 4, 8 * 1024
 # Requests within these bounds reach no limit on heads, so leaving out a field can't hide that one was reached.
 _MAX_HEAD_BYTES = 4096
 _MAX_FIELDS = 64
-_PRINTABLE = bytes(range(0x20, 0x7F))
-
-# Fields that no handler reads and that say nothing about the message itself: the client, the proxies, the traces.
-# The expression is only applied to requests of plain printable lines, each ending in CRLF.
-_IGNORED = re.compile(
-    rb"""\r\n(?:
-        X-(?: Forwarded-[a-z-]+ | Request-ID | Real-IP | Client-IP | Correlation-ID | Original-[a-z-]+
-            | B3-[a-z]+ | Amzn-Trace-Id | Envoy-[a-z-]+ | Cloud-Trace-Context | Datadog-[a-z-]+ )
-      | User-Agent | Via | Traceparent | Tracestate | Forwarded | Referer | From | Baggage | B3
-      | CF-[a-z-]+ | CDN-Loop | True-Client-IP | Uber-Trace-Id
-    ):[^\r]*""",
-    re.VERBOSE | re.IGNORECASE,
-)
 _DATE = re.compile(rb"\r\nDate: [^\r\n]+\r\n")
 
 
@@ -77,24 +65,18 @@ class ResponseCache:
         self._edition: Edition | None = None
         self._replies: dict[bytes, CachedResponse] = {}
         self._bytes = 0
-        self._normalized: dict[bytes, bytes] = {}
+        self._shapes: Shapes[CachedResponse] = Shapes()
 
     def find(self, request: bytes) -> CachedResponse | None:
         """Find the reply to a request."""
         if self._edition is not self._catalog.current:
             self._forget()
-        return self._replies.get(request) or self._replies.get(
-            self._normalized.get(request) or self._normalize(request)
-        )
-
-    def _normalize(self, request: bytes) -> bytes:
-        """Normalize a request, and store the result for a client that sends the same request again."""
-        found = normalized(request)
-        if len(request) <= _MAX_HEAD_BYTES:
-            if len(self._normalized) >= _MAX_NORMALIZED:
-                self._normalized.clear()
-            self._normalized[request] = found
-        return found
+        reply = self._replies.get(request) or self._shapes.find(request)
+        if reply is None and (key := key_of(request)) != request:
+            reply = self._replies.get(key)
+            if reply is not None:
+                self._shapes.learn(request, reply)
+        return reply
 
     def learn(self, request: bytes, reply: bytes, answer: Answer) -> None:
         """Store a reply if it was made from the current edition."""
@@ -102,17 +84,17 @@ class ResponseCache:
             self._forget()
         if answer.edition is None or answer.edition is not self._edition:
             return
-        request = self._normalized.get(request) or self._normalize(request)
-        if request in self._replies:  # another connection has stored it meanwhile
+        key = key_of(request)
+        if key in self._replies:  # another connection has stored it meanwhile
             return
-        size = len(request) + len(reply)
+        size = len(key) + len(reply)
         pages = len(self._edition.pages)
         if (
             len(self._replies) >= _MAX_ENTRIES + pages * _PAGE_ENTRIES
             or self._bytes + size > _MAX_BYTES + pages * _PAGE_BYTES
         ):
             self._forget()
-        self._replies[request] = CachedResponse(reply, answer)
+        self._replies[key] = CachedResponse(reply, answer)
         self._bytes += size
 
     def count(self) -> None:
@@ -125,10 +107,11 @@ class ResponseCache:
         self.count()
         self._edition = self._catalog.current
         self._replies.clear()
+        self._shapes.clear()
         self._bytes = 0
 
 
-def normalized(request: bytes) -> bytes:
+def key_of(request: bytes) -> bytes:
     """Leave out the fields that can't influence the reply; a request that is unusual in any way stays as it is."""
     if not is_whole(request):
         return request
@@ -136,14 +119,9 @@ def normalized(request: bytes) -> bytes:
     if len(request) > _MAX_HEAD_BYTES or lines > _MAX_FIELDS:
         return request
     # Besides printable bytes there are only whole line ends, and no line is continued on the next one.
-    if len(request.translate(None, _PRINTABLE)) != 2 * lines or b"\n " in request:
+    if unprintable(request) != 2 * lines or b"\n " in request:
         return request
     return relevant(request)
-
-
-def relevant(head: bytes) -> bytes:
-    """Leave out the fields that no handler reads; the head is a well-formed one, of any size."""
-    return _IGNORED.sub(b"", head)
 
 
 def now() -> int:

@@ -1,16 +1,19 @@
 """The program's status at one moment, as JSON for people and scripts."""
 
+import json
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from jwks_server import __version__
-from jwks_server.keys.evaluation import Evaluation
 from jwks_server.keys.instants import utc
 from jwks_server.keys.keyset import Key
 from jwks_server.keys.verdict import document
-from jwks_server.published.catalog import Catalog, Entry
+from jwks_server.published.catalog import Catalog
+from jwks_server.serving.compressed import Part
 from jwks_server.serving.connections import Connections
+from jwks_server.serving.slices import Facts, PerIssuer, Steps, in_slices
 from jwks_server.stats import Reloads
 
 
@@ -39,9 +42,42 @@ class Reported:
             return " ".join(("No key set has been loaded yet; see the log, or /status.", *codes))
         return ""
 
+    def facts(self) -> Mapping[str, Facts]:
+        """Return what is known about each issuer now."""
+        entries, issuers = self.catalog.current.entries, self.reloads.issuers
+        faults = self.reloads.faults
+        named = dict.fromkeys((*issuers, *entries)) | dict.fromkeys(faults)
+        return {path: Facts(entries.get(path), issuers.get(path), faults.get(path, ())) for path in named}
 
-def status(reported: Reported) -> dict[str, Any]:
-    """Describe everything: issuers with their keys, files and findings, the watch, the last reload."""
+
+class Status:
+    """The status of a program.
+
+    Args:
+        reported: What it reports on.
+    """
+
+    def __init__(self, reported: Reported) -> None:
+        self._reported = reported
+        self._per_issuer = PerIssuer(_issuer)
+        self._written: Mapping[str, str] | None = None
+        self._issuers = Part(b"")
+
+    async def document(self) -> Sequence[Part]:
+        """Describe everything: issuers with their keys, files and findings, the watch, the last reload.
+
+        Returns:
+            The parts of a JSON document.
+        """
+        written = await in_slices(self._per_issuer.steps(self._reported.facts()))
+        if written is not self._written:
+            self._issuers = Part(await in_slices(_join(written)))
+            self._written = written
+        return Part(_text(summary(self._reported))[:-2] + b',\n "issuers": '), self._issuers, Part(b"\n}\n")
+
+
+def summary(reported: Reported) -> dict[str, Any]:
+    """Describe what is not about one issuer."""
     reloads = reported.reloads
     return {
         "version": __version__,
@@ -59,11 +95,6 @@ def status(reported: Reported) -> dict[str, Any]:
                 for issuer, errors in reloads.faults.items()
             },
         },
-        "issuers": {
-            issuer: _issuer(evaluation, reported.catalog.current.entries.get(issuer))
-            for issuer, evaluation in reloads.issuers.items()
-            if evaluation.decided_at is not None
-        },
     }
 
 
@@ -74,18 +105,57 @@ def _last(reloads: Reloads) -> dict[str, Any] | None:
     return {"at": utc(instant), "trigger": trigger, "outcome": outcome}
 
 
-def _issuer(evaluation: Evaluation, entry: Entry | None) -> dict[str, Any]:
-    """Describe an issuer; before it has a set, only its files and findings."""
+def _issuer(issuer: str, facts: Facts) -> Steps[str]:
+    """Describe an issuer; before it has a set, only its files and findings. Nothing before anything was decided."""
+    evaluation, entry = facts.evaluation, facts.entry
+    if evaluation is None or evaluation.decided_at is None:
+        return ""
     served, pending = evaluation.served, evaluation.keyset.pending if evaluation.keyset else ()
-    return {
+    lines = yield from _lines(
+        {
+            "keys": (_key(key) for key in (*(served.keys if served else ()), *pending)),
+            "files": map(document, evaluation.verdicts),
+            "findings": map(asdict, evaluation.findings),
+        }
+    )
+    about = {
         "max_age": entry.max_age if entry else None,
         "digest": served.digest if served else None,
         "held": bool(served and served.held),
         "next_change": _time(served.next_change) if served else None,
-        "keys": [_key(key) for key in (*(served.keys if served else ()), *pending)],
-        "files": [document(verdict) for verdict in evaluation.verdicts],
-        "findings": [asdict(finding) for finding in evaluation.findings],
     }
+    fields = [f"   {_line(name)}: {_line(value)}" for name, value in about.items()]
+    return f"  {_line(issuer)}: {{\n" + ",\n".join((*fields, *lines)) + "\n  }"
+
+
+def _lines(lists: Mapping[str, Iterable[Mapping[str, Any]]]) -> Steps[list[str]]:
+    """Write lists as members of an object, with a line for each item."""
+    members = []
+    for name, items in lists.items():
+        lines = []
+        for item in items:
+            lines.append(f"    {_line(item)}")
+            yield
+        members.append(f"   {_line(name)}: [" + (",\n".join(["", *lines])[1:] + "\n   ]" if lines else "]"))
+    return members
+
+
+def _join(written: Mapping[str, str]) -> Steps[bytes]:
+    about = ",\n".join(text for text in written.values() if text)
+    yield
+    return _encoded("{\n" + about + "\n }" if about else "{}")
+
+
+def _line(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _text(value: object) -> bytes:
+    return _encoded(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _key(key: Key) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import argparse
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import threading
@@ -17,19 +18,32 @@ from types import FrameType
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # so that it runs as a script and with -m alike
 
 from bench.load import CONNECTIONS, Run, Workload, kill_children, load, median  # noqa: E402 - needs the line above
-from bench.servers import HERE, NAMES, Field, Server, field, missing, running  # noqa: E402 - as above
+from bench.servers import HERE, NAMES, Field, Server, field, missing, running, start  # noqa: E402 - as above
 
+_NO_FLOOR = frozenset({"floor"})
 _WORKLOADS = (
     Workload("keep-alive 200"),
     Workload("keep-alive 304", {"If-None-Match": "{etag}"}, status=304),
     Workload("connection per request", {"Connection": "close"}),
-    Workload("gzip", {"Accept-Encoding": "gzip"}, coding="gzip", without=frozenset({"floor"})),
+    Workload("gzip", {"Accept-Encoding": "gzip"}, coding="gzip", without=_NO_FLOOR),
     Workload("behind a proxy", script=HERE / "proxied.lua"),
-    Workload("no two alike", script=HERE / "unlike.lua", without=frozenset({"floor"})),
-    Workload("TLS keep-alive", tls=True, without=frozenset({"floor"})),
-    Workload("TLS connection per request", {"Connection": "close"}, tls=True, without=frozenset({"floor"})),
+    Workload("no two alike", script=HERE / "unlike.lua", without=_NO_FLOOR),
+    Workload("no two targets alike", script=HERE / "queries.lua", without=_NO_FLOOR),
+    Workload("TLS keep-alive", tls=True, without=_NO_FLOOR),
+    *(
+        Workload(
+            f"TLS {version[4:].replace('_', '.')}, {kind}",
+            tls=True,
+            handshakes=(version, option),
+            without=_NO_FLOOR,
+        )
+        for version in ("-tls1_3", "-tls1_2")
+        for kind, option in (("full", "-new"), ("resumed", "-reuse"))
+    ),
 )
 _ROTATION = "rotation"
+_START = "start"
+_STARTS = 5
 _LONGEST = 900  # seconds; a full run takes less than a third
 _Taken = Mapping[str, Mapping[str, Run]]
 
@@ -100,8 +114,8 @@ def _table(by_name: Mapping[str, Run]) -> str:
             name,
             f"{run.cpu_us:.1f}",
             f"{1e6 / run.cpu_us:,.0f}" if run.cpu_us else "",
-            f"{run.p50:.2f}",
-            f"{run.p99:.2f}",
+            f"{run.p50:.2f}" if run.p50 else "",
+            f"{run.p99:.2f}" if run.p99 else "",
             f"{run.rss:.1f}",
             _ratio(by_name, name, "nginx"),
             _ratio(by_name, name, "floor"),
@@ -131,6 +145,15 @@ def rotation_text(calm: Run, stirred: Run) -> str:
     return f"## Ours, with a rotation every second\n\n{table}\np99 is {ratio:.2f} times the undisturbed one.\n"
 
 
+def starts(where: Field) -> str:
+    """Measure how long ours and plain aiohttp take to the first answer, and how large they are then."""
+    rows = []
+    for name in ("ours", "aiohttp"):
+        times, used, sizes = map(statistics.median, zip(*(start(where, name) for _ in range(_STARTS)), strict=True))
+        rows.append([name, f"{times:.2f}", f"{used:.2f}", f"{sizes:.1f}"])
+    return f"## Start\n\n{_grid(['server', 'first answer s', 'its CPU s', 'RSS MiB'], rows)}"
+
+
 def machine(rounds: int, seconds: int) -> str:
     """Describe the machine, the versions and the way of measuring."""
     cpuinfo = Path("/proc/cpuinfo").read_text().splitlines()
@@ -143,7 +166,8 @@ def machine(rounds: int, seconds: int) -> str:
         f"Servers on core 0, load on core 1: wrk, one thread, {CONNECTIONS} connections, {seconds} s per run.",
         (
             f"Medians of {rounds} interleaved round(s); errors are sums. Go: GOMAXPROCS=1. nginx: its one worker,"
-            " configured as Debian does (sendfile and tcp_nopush on); nginx-tuned: with sendfile off."
+            " with sendfile off; nginx-sendfile: as Debian configures it (sendfile and tcp_nopush on). TLS 1.2 and 1.3"
+            " connections are openssl s_time's, one after the other, each with one request; all servers allow both."
         ),
         (
             "CPU time is user and system; / nginx and / floor are ratios of it. "
@@ -167,13 +191,13 @@ def _choices() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one short round")
     parser.add_argument("--only", default=",".join(NAMES), help="servers, separated by commas")
     works = [work.name for work in _WORKLOADS]
-    parser.add_argument("--workload", action="append", choices=[*works, _ROTATION], help="repeatable")
+    parser.add_argument("--workload", action="append", choices=[*works, _START, _ROTATION], help="repeatable")
     chosen = parser.parse_args()
     chosen.only = chosen.only.split(",")
     if unknown := set(chosen.only) - set(NAMES):
         parser.error(f"no such server: {', '.join(sorted(unknown))}")
     chosen.whole = not (chosen.quick or chosen.workload or set(chosen.only) != set(NAMES))
-    chosen.workload = chosen.workload or [*works, _ROTATION]
+    chosen.workload = chosen.workload or [*works, _START, _ROTATION]
     return chosen
 
 
@@ -192,7 +216,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGALRM):
         signal.signal(number, _stop)
     signal.alarm(_LONGEST)
-    rounds, seconds = (1, 1) if chosen.quick else (3, 2)
+    rounds, seconds = (1, 1) if chosen.quick else (3, 1)
     text = f"# The CPU time of a request\n\n{machine(rounds, seconds)}\n"
     try:
         with field() as where:
@@ -200,6 +224,8 @@ def main() -> int:
                 where.prepare(ours)
             works = [work for work in _WORKLOADS if work.name in chosen.workload]
             text += tables(measure(where, chosen.only, works, rounds, seconds))
+            if _START in chosen.workload:
+                text += "\n" + starts(where)
             if _ROTATION in chosen.workload and "ours" in chosen.only:
                 text += "\n" + rotation_text(*rotate(where, rounds, seconds * 3))
     finally:

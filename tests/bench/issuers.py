@@ -12,14 +12,19 @@ _KEYS = 3
 _CHANGES = 50
 
 
-def issuers(directory: Path) -> None:
-    """Load all issuers, then add a key to one after the other."""
+def fill(directory: Path) -> None:
+    """Write the keys of all issuers."""
     for number in range(_ISSUERS):
         folder = directory / f"issuer-{number}"
         folder.mkdir()
         for nth in range(_KEYS):
             key = ed25519.Ed25519PrivateKey.from_private_bytes((number * _KEYS + nth).to_bytes(32, "big"))
             (folder / f"{nth}.pem").write_bytes(pem(key))
+
+
+def issuers(directory: Path) -> None:
+    """Load all issuers, then add a key to one after the other."""
+    fill(directory)
     time.sleep(0.1)
     started = time.perf_counter()
     with serving(directory) as server:

@@ -28,6 +28,8 @@ class Workload:
         coding: The Content-Encoding that each answer must have.
         script: wrk's Lua file, which makes the requests.
         tls: Whether it goes over TLS.
+        handshakes: The options of ``openssl s_time``, which opens one connection after the other, each for one
+            request; empty for wrk.
         without: Servers that can't answer it.
     """
 
@@ -37,12 +39,13 @@ class Workload:
     coding: str | None = None
     script: Path | None = None
     tls: bool = False
+    handshakes: tuple[str, ...] = ()
     without: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The result of one run. Times are per request: CPU time in microseconds, latency in milliseconds."""
+    """The result of one run. Times are per request: CPU time in microseconds, latency in milliseconds (0: unknown)."""
 
     cpu_us: float
     p50: float
@@ -70,11 +73,31 @@ def load(server: Server, work: Workload, seconds: int) -> Run:
     command = ["taskset", "-c", "1", "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency"]
     command += [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
     command += ["-s", str(work.script)] if work.script else []
+    if work.handshakes:
+        return _connect(server, work.handshakes, seconds)
     before = server.cpu()
     done = subprocess.run(
         [*command, server.url], check=True, capture_output=True, text=True, timeout=seconds + _PATIENCE
     )
     return _read(done.stdout, server.cpu() - before, server.rss())
+
+
+def _connect(server: Server, options: Sequence[str], seconds: int) -> Run:
+    """Open TLS connections with openssl, which tells for each whether its session was resumed."""
+    command = ["taskset", "-c", "1", "openssl", "s_time", "-connect", f"127.0.0.1:{server.port}", "-www", PATH]
+    before = server.cpu()
+    done = subprocess.run(
+        [*command, *options, "-time", str(seconds)],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=seconds * 3 + _PATIENCE,
+    )
+    cpu, number = server.cpu() - before, int(_find(r"(\d+) connections in \d+ real seconds", done.stdout))
+    resumed = re.findall(r"(?m)^r+$|^r+(?=\d)", done.stdout)
+    if bool(sum(map(len, resumed)) > number // 2) != ("-reuse" in options):
+        raise ValueError(f"{server.name} resumed {sum(map(len, resumed))} of {number} sessions with {options}")
+    return Run(cpu * 1e6 / number, 0.0, 0.0, server.rss(), number, 0, 0)
 
 
 def median(runs: Sequence[Run]) -> Run:

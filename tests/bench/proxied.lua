@@ -1,17 +1,26 @@
--- Requests as a reverse proxy forwards them: each has its own id, address and trace.
+-- Requests as an ingress controller forwards them: each has its own id and trace, which are of one length, and its
+-- client's address, which is not.
 local requests = {}
 local at = 0
 
+local function address(number)
+  local parts = {number % 223 + 1, number * 7 % 256, number * 13 % 256, number * 31 % 256}
+  return table.concat(parts, ".")
+end
+
 init = function()
   for number = 1, 20000 do
+    local client = address(number)
     local headers = {
-      ["X-Request-ID"] = string.format("%08x-%04x-4000-8000-%012x", number * 2654435761 % 4294967296, number % 65536, number),
-      ["X-Forwarded-For"] = string.format("203.0.%d.%d", number % 256, math.floor(number / 256) % 256),
-      ["X-Forwarded-Proto"] = "https",
+      ["X-Request-ID"] = string.format("%08x%08x%016x", number * 2654435761 % 4294967296, number, number * 40503),
+      ["X-Forwarded-For"] = client,
       ["X-Forwarded-Host"] = "issuer.example",
-      ["X-Real-IP"] = string.format("203.0.%d.%d", number % 256, math.floor(number / 256) % 256),
+      ["X-Forwarded-Port"] = "443",
+      ["X-Forwarded-Proto"] = "https",
+      ["X-Forwarded-Scheme"] = "https",
+      ["X-Real-IP"] = client,
+      ["X-Scheme"] = "https",
       ["traceparent"] = string.format("00-%032x-%016x-01", number, number),
-      ["Via"] = "1.1 proxy",
       ["User-Agent"] = "Go-http-client/1.1",
     }
     requests[number] = wrk.format("GET", nil, headers)

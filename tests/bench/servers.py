@@ -22,13 +22,14 @@ from support import certificate_pem, certify, private_pem
 
 HERE = Path(__file__).parent
 PATH = "/.well-known/jwks.json"
-NEEDED = {"nginx": "nginx", "wrk": "wrk", "go": "golang-go", "gcc": "gcc"}
-# nginx as Debian configures it, and with sendfile off, which is faster for so small a file.
-NAMES = ("ours", "nginx", "nginx-tuned", "go", "aiohttp", "floor")
+NEEDED = {"nginx": "nginx", "wrk": "wrk", "go": "golang-go", "gcc": "gcc", "openssl": "openssl"}
+# nginx with sendfile off, which is faster for so small a file, and as Debian configures it.
+NAMES = ("ours", "nginx", "nginx-sendfile", "go", "aiohttp", "floor")
 # The benchmark makes the servers' certificate itself.
 TRUSTING = ssl.create_default_context()
 TRUSTING.check_hostname = False
 TRUSTING.verify_mode = ssl.CERT_NONE
+_PATIENCE = 10.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 _OURS = (sys.executable, "-m", "jwks_server", "serve", "--admin-bind", "off")
 _NGINX = """
@@ -138,9 +139,13 @@ class Field:
         body = str(self._folder / "www" / ".well-known" / "jwks.json")
         config = self._folder / f"{name}-{port}.conf"
         if name.startswith("nginx"):
-            sending = "sendfile on; tcp_nopush on;" if name == "nginx" else "sendfile off;"
+            sending = "sendfile off;" if name == "nginx" else "sendfile on; tcp_nopush on;"
             listen = f"127.0.0.1:{port} {'ssl ' if pair else ''}backlog=4096"
-            tls_files = f"ssl_certificate {pair[0]}; ssl_certificate_key {pair[1]};" if pair else ""
+            tls_files = (
+                f"ssl_certificate {pair[0]}; ssl_certificate_key {pair[1]}; ssl_protocols TLSv1.2 TLSv1.3;"
+                if pair
+                else ""
+            )
             unique = f"{name}-{port}"
             config.write_text(
                 _NGINX.format(folder=self._folder, name=unique, listen=listen, tls=tls_files, sending=sending)
@@ -148,7 +153,7 @@ class Field:
         return {
             "ours": [*_OURS, str(self.keys), "--bind", f"127.0.0.1:{port}", *flags],
             "nginx": ["nginx", "-c", str(config)],
-            "nginx-tuned": ["nginx", "-c", str(config)],
+            "nginx-sendfile": ["nginx", "-c", str(config)],
             "go": [str(self._folder / "peer"), f"127.0.0.1:{port}", body, body + ".gz", *pair],
             "aiohttp": [sys.executable, str(HERE / "plain.py"), str(port), body, body + ".gz", *pair],
             "floor": [str(self._folder / one) for one in ("floor", "200", "304", "close")] + [str(port)],
@@ -164,7 +169,7 @@ def field() -> Iterator[Field]:
 
 
 @contextmanager
-def running(where: Field, name: str, *, tls: bool = False) -> Iterator[Server]:
+def running(where: Field, name: str, *, tls: bool = False, pause: float = 0.1) -> Iterator[Server]:
     """Run a server on the first core until the block ends."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -175,7 +180,7 @@ def running(where: Field, name: str, *, tls: bool = False) -> Iterator[Server]:
         env={**os.environ, "GOMAXPROCS": "1"},
     )
     try:
-        _wait(f"{'https' if tls else 'http'}://127.0.0.1:{port}{PATH}")
+        _wait(f"{'https' if tls else 'http'}://127.0.0.1:{port}{PATH}", pause)
         pids = [process.pid]
         if name.startswith("nginx"):
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
@@ -186,12 +191,25 @@ def running(where: Field, name: str, *, tls: bool = False) -> Iterator[Server]:
         process.wait(15)
 
 
-def _wait(url: str) -> None:
-    for _ in range(100):
+def start(where: Field, name: str) -> tuple[float, float, float]:
+    """Start a server once.
+
+    Returns:
+        The seconds until its first answer, the CPU seconds of these, and its memory in MiB after that.
+    """
+    began = time.perf_counter()
+    with running(where, name, pause=0.005) as server:
+        first, used = time.perf_counter() - began, server.cpu()
+        time.sleep(1)
+        return first, used, server.rss()
+
+
+def _wait(url: str, pause: float) -> None:
+    for _ in range(int(_PATIENCE / pause)):
         try:
             urllib.request.urlopen(url, context=TRUSTING).read()  # noqa: S310 - our own server
         except (OSError, urllib.error.URLError):
-            time.sleep(0.1)
+            time.sleep(pause)
         else:
             return
     raise TimeoutError("the server did not begin to answer")

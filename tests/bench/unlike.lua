@@ -1,4 +1,4 @@
--- Requests that all differ in a field that matters, so that the response cache never has the answer.
+-- Requests that all differ in a field that no server reads, and that none has heard of.
 local number = 0
 
 request = function()

@@ -1,5 +1,6 @@
 """The admin listener: probes, metrics, status."""
 
+import json
 import os
 import re
 from pathlib import Path
@@ -233,3 +234,41 @@ async def test_readyz_names_no_path(tmp_path: Path) -> None:
         status, text, _ = await admin(server, "/readyz")
     assert (status, "[directory-missing]" in text) == (503, True)
     assert str(tmp_path) not in text
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/status"])
+async def test_gzip_when_asked_for(tmp_path: Path, path: str) -> None:
+    """Both pages come compressed to clients that ask for it, and to no others."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    async with serving(tmp_path) as server:
+        for accepted, coding in (
+            ("gzip", "gzip"),
+            ("gzip;q=0", None),
+            ("identity", None),
+            ("identity, gzip;q=0.5", None),
+        ):
+            _, text, reply = await admin(server, path, **{"Accept-Encoding": accepted})
+            assert reply.headers.get("Content-Encoding") == coding
+            assert reply.headers["Vary"] == "Accept-Encoding"
+            assert "a.pem" in text
+            assert "version" in text
+
+
+async def test_pages_follow_the_keys(tmp_path: Path) -> None:
+    """What was written before about an issuer is written again when its keys or files change."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.pem").write_bytes(public_pem(key("RSA")))
+    async with serving(tmp_path) as server:
+        assert total(await samples(server), "jwks_server_keys") == 2
+        (tmp_path / "two" / "b.pem").write_bytes(public_pem(key("P-256")))
+        await server.log("key-published", file="b.pem")
+        (tmp_path / "one" / "bad.pem").write_bytes(b"nonsense")
+        await server.log("file-refused", file="bad.pem")
+        found = await samples(server)
+        assert total(found, "jwks_server_keys", issuer="/two") == 2
+        assert total(found, "jwks_server_files_refused", issuer="/one", code="pem-missing") == 1
+        _, text, _ = await admin(server, "/status")
+        told = json.loads(text)["issuers"]
+        assert [one["file"] for one in told["/two"]["keys"]] == ["a.pem", "b.pem"]
+        assert [one["file"] for one in told["/one"]["files"]] == ["a.pem", "bad.pem"]

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from jwks_server.errors import DirectoryMissing
 from jwks_server.published.catalog import Catalog
-from jwks_server.serving.metrics import expose
+from jwks_server.serving.metrics import Metrics
 from jwks_server.serving.status import Reported
 from jwks_server.stats import Reloads, Traffic
 
@@ -27,23 +27,29 @@ def reported(catalog: Catalog) -> Reported:
     return Reported(catalog, Reloads(), connections)
 
 
-def samples(program: Reported) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+async def text_of(program: Reported, accept: str = "") -> tuple[str, str]:
+    """Return the text and its Content-Type."""
+    parts, content_type = await Metrics(program).expose(accept)
+    return b"".join(part.data for part in parts).decode(), content_type
+
+
+async def samples(program: Reported) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     """Read every sample."""
-    text, _ = expose(program, "")
+    text, _ = await text_of(program)
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(text.decode())
+        for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
 
 
-def test_traffic(catalog: Catalog) -> None:
+async def test_traffic(catalog: Catalog) -> None:
     """Answers of the cache are counted at each scrape; connections and refusals are there."""
     program = reported(catalog)
     program.connections.traffic.bad_requests["host"] = 2
     program.connections.traffic.timed_out["head"] = 3
     for scrape in (1, 2):
-        found = samples(program)
+        found = await samples(program)
         answers = found["jwks_server_requests_total", (("served_by", "cache"), ("status", "200"))]
         assert answers == 5 * scrape
     assert found["jwks_server_connections_open", ()] == 7
@@ -52,18 +58,18 @@ def test_traffic(catalog: Catalog) -> None:
     assert found["jwks_server_ready", ()] == 1
 
 
-def test_reloads() -> None:
+async def test_reloads() -> None:
     """Before the first reload nothing is said of its success; then success, duration and faults are there."""
     program = reported(Catalog())
-    assert ("jwks_server_last_reload_successful", ()) not in samples(program)
+    assert ("jwks_server_last_reload_successful", ()) not in await samples(program)
     faults = {"/": (DirectoryMissing("There is no directory."),)}
     program.reloads.add(["start"], "failed", at=1.0, seconds=0.5, scan=0.1, faults=faults)
-    found = samples(program)
+    found = await samples(program)
     assert found["jwks_server_last_reload_successful", ()] == 0
     assert ("jwks_server_last_reload_success_timestamp_seconds", ()) not in found
     assert found["jwks_server_faults", (("code", "directory-missing"), ("issuer", "/"))] == 1
     program.reloads.add(["event"], "published", at=2.0, seconds=0.25, scan=0.1, faults={})
-    found = samples(program)
+    found = await samples(program)
     assert found["jwks_server_last_reload_successful", ()] == 1
     assert found["jwks_server_last_reload_success_timestamp_seconds", ()] == 2.0
     assert found["jwks_server_reload_duration_seconds_sum", ()] == 0.75
@@ -79,8 +85,8 @@ def test_reloads() -> None:
         ("text/plain; version=1.0.0; escaping=bogus", "text/plain"),
     ],
 )
-def test_formats(catalog: Catalog, accept: str, content_type: str) -> None:
+async def test_formats(catalog: Catalog, accept: str, content_type: str) -> None:
     """The scraper's Accept chooses the format; one that is not understood gets Prometheus's own."""
-    text, chosen = expose(reported(catalog), accept)
+    text, chosen = await text_of(reported(catalog), accept)
     assert chosen.startswith(content_type)
-    assert b"jwks_server_build_info" in text
+    assert "jwks_server_build_info" in text

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 
 import pytest
+from fields import FIELDS
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jwks_server.published.catalog import Catalog, Edition, Entry
 from jwks_server.serving.bridge import Answer
-from jwks_server.serving.response_cache import CachedResponse, ResponseCache, normalized
+from jwks_server.serving.request_fields import READ
+from jwks_server.serving.response_cache import CachedResponse, ResponseCache, key_of
 from jwks_server.stats import Traffic
 
 GET = b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -42,9 +44,10 @@ def test_same_request_is_found(catalog: Catalog, cache: ResponseCache) -> None:
     assert cache.find(GET) is None
     cache.learn(GET, REPLY, answer(catalog.current))
     for again in (GET, request(b"User-Agent: x", b"X-Request-ID: 1"), request(b"traceparent: 00-1-2-01")):
-        found = cache.find(again)
-        assert found is not None
-        assert found.at(0) == REPLY
+        for _ in range(2):
+            found = cache.find(again)
+            assert found is not None
+            assert found.at(0) == REPLY
     assert cache.find(request(b"Accept-Encoding: gzip")) is None
 
 
@@ -85,12 +88,12 @@ def test_it_stays_small(catalog: Catalog, cache: ResponseCache) -> None:
     """It holds a bounded number of replies and of bytes, however many different requests come."""
     known = 0
     for number in range(3000):
-        cache.learn(request(b"X: %d" % number), REPLY, answer(catalog.current))
-    known = sum(cache.find(request(b"X: %d" % number)) is not None for number in range(3000))
+        cache.learn(request(b"Accept: %d" % number), REPLY, answer(catalog.current))
+    known = sum(cache.find(request(b"Accept: %d" % number)) is not None for number in range(3000))
     assert 0 < known < 1100
     for number in range(20):
-        cache.learn(request(b"Y: %d" % number), REPLY + bytes(1_000_000), answer(catalog.current))
-    large = sum(cache.find(request(b"Y: %d" % number)) is not None for number in range(20))
+        cache.learn(request(b"Expect: %d" % number), REPLY + bytes(1_000_000), answer(catalog.current))
+    large = sum(cache.find(request(b"Expect: %d" % number)) is not None for number in range(20))
     assert 0 < large < 5
 
 
@@ -118,29 +121,36 @@ ODD: Mapping[str, bytes] = {
 @pytest.mark.parametrize("name", ODD)
 def test_unusual_requests_stay_as_they_are(name: str) -> None:
     """Nothing is left out of a request that is not plain printable lines within the bounds."""
-    assert normalized(ODD[name]) == ODD[name]
+    assert key_of(ODD[name]) == ODD[name]
 
 
 def test_only_fields_that_no_handler_reads_are_left_out() -> None:
     """Those are left out whatever their case; a name with a space before its colon and a value are not such a field."""
     plain = request(b"Accept: */*")
-    assert normalized(plain) == plain
-    assert normalized(request(b"X-Request-ID: 1", b"Accept: */*", b"TRACEPARENT: 00-x", b"x-forwarded-for: y")) == plain
-    assert b"X-Request-ID" in normalized(request(b"X-Request-ID : 1"))
-    assert b"X-Forwarded" in normalized(request(b"Accept: X-Forwarded-For: 1"))
+    assert key_of(plain) == plain
+    assert key_of(request(b"X-Request-ID: 1", b"Accept: */*", b"TRACEPARENT: 00-x", b"never-heard-of: y")) == plain
+    assert b"X-Request-ID" in key_of(request(b"X-Request-ID : 1"))
+    assert b"X-Forwarded" in key_of(request(b"Accept: X-Forwarded-For: 1"))
+    for bad in (b"X-Request-ID", b": x", b"a b: c", b"@: c"):
+        assert bad in key_of(request(bad))
 
 
-FIELDS = st.sampled_from(
-    [b"Accept-Encoding: gzip", b"If-None-Match: *", b"Content-Length: 0", b"Connection: close", b"Via: x", b"From: y"]
-)
+def test_another_edition_forgets_the_shapes(catalog: Catalog, cache: ResponseCache, entry: Entry) -> None:
+    """A request that is known by its shape has no answer after a publication."""
+    cache.learn(GET, REPLY, answer(catalog.current))
+    for number in (1, 2):
+        assert cache.find(request(b"X-Request-ID: %d" % number))
+    catalog.publish({"/": entry})
+    assert cache.find(request(b"X-Request-ID: 3")) is None
 
 
-@given(st.lists(st.one_of(FIELDS, st.binary(max_size=20)), max_size=6))
+@given(st.lists(FIELDS, max_size=6))
 def test_any_bytes(fields: list[bytes]) -> None:
-    """Normalized bytes are some of the request's, in their order, with every field that counts."""
+    """The key is a part of the request, in its order, with every field that counts."""
     whole = request(*fields)
     rest = iter(whole)
-    left = normalized(whole)
+    left = key_of(whole)
     assert all(byte in rest for byte in left)
-    for name in (b"Accept-Encoding", b"If-None-Match", b"Content-Length", b"Connection"):
-        assert left.count(name) == whole.count(name)
+    for field in fields:
+        if field.partition(b":")[0].lower() in READ:
+            assert left.count(field) == whole.count(field)

@@ -8,7 +8,7 @@ import pytest
 
 from jwks_server.errors import DirectoryMissing
 from jwks_server.published.catalog import Catalog
-from jwks_server.serving.status import Reported, status
+from jwks_server.serving.status import Reported, Status
 from jwks_server.stats import Reloads
 
 
@@ -21,6 +21,11 @@ def reported(catalog: Catalog, *, draining: bool = False) -> Reported:
 
     connections: Any = _Connections(draining=draining)
     return Reported(catalog, Reloads(), connections, started=0.0)
+
+
+async def told_by(program: Reported) -> Any:
+    """Read the document."""
+    return json.loads(b"".join(part.data for part in await Status(program).document()))
 
 
 def test_ready(catalog: Catalog) -> None:
@@ -42,11 +47,11 @@ def test_unready_while_draining(catalog: Catalog) -> None:
 
 
 @pytest.mark.parametrize("draining", [True, False])
-def test_document(catalog: Catalog, draining: bool) -> None:
+async def test_document(catalog: Catalog, draining: bool) -> None:
     """The document agrees with readiness and can be written as JSON."""
     program = reported(catalog, draining=draining)
     program.reloads.add(["start"], "published", at=1.0, seconds=0.5, scan=0.1, faults={})
-    told = json.loads(json.dumps(status(program)))
+    told = await told_by(program)
     assert told["started"] == "1970-01-01T00:00:00.000Z"
     assert (told["ready"], told["draining"], told["connections"]) == (not draining, draining, 3)
     assert told["unready"] == (program.unready() or None)
@@ -55,10 +60,10 @@ def test_document(catalog: Catalog, draining: bool) -> None:
     assert told["reload"]["faults"] == {}
 
 
-def test_document_names_faults() -> None:
+async def test_document_names_faults() -> None:
     """A fault is in the document with its code and reason."""
     program = reported(Catalog())
     program.reloads.faults = {"/": (DirectoryMissing("There is no directory."),)}
-    assert status(program)["reload"]["faults"] == {
+    assert (await told_by(program))["reload"]["faults"] == {
         "/": [{"code": "directory-missing", "reason": "There is no directory."}]
     }

@@ -1,0 +1,140 @@
+"""Measures what scrapes of 1,000 issuers do to the event loop, and to the public listener's clients. Prints figures.
+
+The loop's heartbeat is a timer of 1 ms in the server; it tells the most CPU time that the loop used between two beats.
+"""
+
+import gzip
+import http.client
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.issuers import fill
+from bench.rotation import PATH
+
+_PUBLIC, _ADMIN = 18_480, 18_481
+_SECONDS = 4
+_SERVER = """
+import asyncio, signal, time
+from jwks_server.imports import lighten
+lighten()
+from jwks_server import cli, service
+
+async def beat():
+    worst = 0.0
+    def tell():
+        nonlocal worst
+        print(worst, flush=True)
+        worst = 0.0
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, tell)
+    while BEATS:
+        before = time.thread_time()
+        await asyncio.sleep(0.001)
+        worst = max(worst, time.thread_time() - before)
+
+serve = service.serve
+async def both(settings):
+    beating = asyncio.create_task(beat())
+    await serve(settings)
+    beating.cancel()
+
+service.serve = both
+cli.main()
+"""
+
+
+@contextmanager
+def serving(directory: Path, *, beats: bool) -> Iterator[subprocess.Popen[str]]:
+    """Run the server on the first core."""
+    command = ["taskset", "-c", "0", sys.executable, "-c", _SERVER.replace("BEATS", str(beats)), "serve"]
+    command += [str(directory), "--bind", f"127.0.0.1:{_PUBLIC}", "--admin-bind", f"127.0.0.1:{_ADMIN}"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        for _ in range(300):
+            try:
+                if fetch(_PUBLIC, f"/issuer-1{PATH}"):
+                    break
+            except OSError:
+                time.sleep(0.1)
+        time.sleep(2)
+        yield process
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+def fetch(port: int, path: str, coding: str = "identity") -> int:
+    """Fetch a page; return its size as it was sent."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", path, headers={"Accept-Encoding": coding})
+    body = connection.getresponse().read()
+    connection.close()
+    if coding == "gzip":
+        gzip.decompress(body)
+    return len(body)
+
+
+def blocked(process: subprocess.Popen[str]) -> float:
+    """Return the longest that the loop worked without a pause since the last call, in milliseconds."""
+    process.send_signal(signal.SIGUSR1)
+    return float(process.stdout.readline()) * 1e3 if process.stdout else 0.0
+
+
+def heartbeat(directory: Path) -> None:
+    """Fetch each page, the first time and again."""
+    with serving(directory, beats=True) as server:
+        for path in ("/metrics", "/status"):
+            for coding in ("identity", "identity", "gzip", "gzip"):
+                blocked(server)
+                began = time.perf_counter()
+                size = fetch(_ADMIN, path, coding)
+                took = (time.perf_counter() - began) * 1e3
+                print(f"{path} {coding}: {took:.1f} ms, {size:,} bytes; the loop worked for {blocked(server):.1f} ms")
+
+
+def clients(directory: Path) -> None:
+    """Load the public listener without scrapes, and with one of each page every second."""
+    with serving(directory, beats=False):
+        for scraped in (False, True, False, True):
+            stop = threading.Event()
+            scraper = threading.Thread(target=scrape, args=(stop,))
+            if scraped:
+                scraper.start()
+            command = ["taskset", "-c", "1", "wrk", "-t1", "-c32", f"-d{_SECONDS}s", "--latency"]
+            command.append(f"http://127.0.0.1:{_PUBLIC}/issuer-1{PATH}")
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            stop.set()
+            if scraped:
+                scraper.join()
+            p50, p99 = re.findall(r"(?m)^ +(?:50|99)% +(\S+)$", done.stdout)
+            print(f"{'with' if scraped else 'without'} scrapes: p50 {p50}, p99 {p99}")
+
+
+def scrape(stop: threading.Event) -> None:
+    """Fetch both pages every second."""
+    while not stop.wait(1):
+        fetch(_ADMIN, "/metrics", "gzip")
+        fetch(_ADMIN, "/status", "gzip")
+
+
+def main() -> None:
+    """Fill a folder with issuers, and measure."""
+    directory = Path(tempfile.mkdtemp())
+    try:
+        fill(directory)
+        heartbeat(directory)
+        clients(directory)
+    finally:
+        shutil.rmtree(directory)
+
+
+if __name__ == "__main__":
+    main()
