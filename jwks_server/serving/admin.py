@@ -78,7 +78,7 @@ def _text(text: str) -> Response:
 
 
 def _only_for(hosts: Collection[str]) -> Middleware:
-    """Make the check of the Host field: a web page's owner can make any name resolve to this machine (DNS rebinding)."""
+    """Make the check of the Host field: a web page can make any name resolve to this machine (DNS rebinding)."""
 
     @web.middleware
     async def known_host(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -16,7 +16,7 @@ from jwks_server.keys.keyset import Key, KeySet
 from jwks_server.keys.kinds import kind_of
 from jwks_server.keys.policy import Policy
 from jwks_server.published.catalog import ROOT
-from jwks_server.source import lifetimes
+from jwks_server.source import history
 from jwks_server.source.owned import Locked, Owned
 from jwks_server.text import reason
 
@@ -76,7 +76,7 @@ class StateFile:
             self._insist_on_version(document)
             issuers = _issuers(document)
             keysets = {path: KeySet(tuple(map(_key, entries)), Policy()) for path, entries in issuers.items()}
-            return lifetimes.with_lifetimes(keysets, document)
+            return history.with_history(keysets, document)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
             if not set_aside:
                 raise StateDamaged(f"{self._path} is damaged; remove it.") from exc
@@ -101,8 +101,8 @@ class StateFile:
         """
         self._texts = {path: self._text(path, keyset) for path, keyset in keysets.items()}
         issuers = ",\n".join(text for _, text in self._texts.values())
-        max_ages = lifetimes.written(keysets)
-        data = f'{{"version": {_VERSION}, "issuers": {{\n{issuers}\n}}, "max_ages": {max_ages}}}\n'.encode()
+        more = "".join(f', "{name}": {text}' for name, text in history.written(keysets).items())
+        data = f'{{"version": {_VERSION}, "issuers": {{\n{issuers}\n}}{more}}}\n'.encode()
         if data == self._written:
             return
         if self._refused and os.path.lexists(self._path):

@@ -324,6 +324,25 @@ async def test_safe_to_sign_at_after_a_restart_with_a_lower_max_age(tmp_path: Pa
         assert new.safe_to_sign_at == first.now + 100 + 3600 + Timing().propagation
 
 
+async def test_a_revocation_outlives_a_restart_under_another_kid(tmp_path: Path) -> None:
+    """A key that was revoked by a kid that it has no longer stays revoked after a restart."""
+    state, keys = tmp_path / "state.json", tmp_path / "keys"
+    first = House(keys, Policy(kid="filename"), state)
+    first.put("a.pem")
+    first.put("b.pem", 1)
+    await first.reload()
+    assert first.served == {"/": 2}
+    (keys / "jwks.toml").write_text('revoked = ["b"]\n[keys."b.pem"]\nkid = "same"\n')
+    await first.reload(after=10)
+    assert first.served == {"/": 1}
+    house = first
+    for _ in range(2):
+        house.end()
+        house = House(keys, Policy(kid="filename"), state)
+        await house.reload(after=100)
+        assert [one.file for one in house.catalog.current.entries["/"].keyset.keys] == ["a.pem"]
+
+
 async def test_policy_with_very_many_entries(tmp_path: Path) -> None:
     """A jwks.toml of 20,000 entries, over 1 MB, is read like any other."""
     house = House(tmp_path)
