@@ -82,7 +82,7 @@ async def serve(settings: Settings) -> None:
     signals.handle(ending, reload)
     how = settings.listening
     catalog, reloads, traffic = Catalog(), Reloads(), Traffic()
-    cache = ResponseCache(catalog, traffic) if settings.response_cache else None
+    cache = ResponseCache(catalog, traffic, settings.limits) if settings.response_cache else None
     certificate = await in_thread(partial(Certificate, str(how.tls_cert), str(how.tls_key))) if how.tls_cert else None
     directory = Directory(
         settings.directory,

@@ -78,11 +78,10 @@ async def site(
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     traffic = Traffic()
-    cache = ResponseCache(catalog, traffic) if cached else None
+    allowed = Limits(**{"max_connections": 1000, **limits})
+    cache = ResponseCache(catalog, traffic, allowed) if cached else None
     how = Listening(public=(Address("127.0.0.1", port),), shutdown_timeout=1.0)
-    async with prepared(
-        app or application(catalog, PATH), Limits(**{"max_connections": 1000, **limits}), traffic, cache=cache
-    ) as connections:
+    async with prepared(app or application(catalog, PATH), allowed, traffic, cache=cache) as connections:
         deadlines = asyncio.create_task(connections.keep_deadlines())
         async with opened(connections, how.public, how, name="public", certificate=certificate):
             yield Site(port, connections, traffic, trusting() if certificate else None)

@@ -111,7 +111,7 @@ def test_closed_descriptors_are_opened(keys: Path, closed: str) -> None:
     ("words", "code", "kind"),
     [
         ("render KEYS --out out", 2, "config-invalid"),
-        ("render . --out out", 2, "config-invalid"),
+        ("render . --out out", 2, "directory-missing"),
         ("check keys", 2, "directory-missing"),
         ("check KEYS --state state", 0, ""),
         ("verify x keys", 2, "token-malformed"),

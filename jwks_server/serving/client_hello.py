@@ -50,7 +50,7 @@ def read(data: bytes | bytearray) -> ClientHello | None:
     except _Malformed:
         return ClientHello()
     if message is not None:
-        # Most hellos offer no protocols; a search for the extension's number is quicker than reading all extensions.
+        # Many hellos offer no protocols; it is quicker to search for the extension's number than to read them all.
         return ClientHello(_protocols(message) if _ALPN.to_bytes(2, "big") in message else None)
     return None if len(data) < MAX_BYTES else ClientHello()
 

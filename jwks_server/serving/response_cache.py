@@ -4,6 +4,7 @@ import re
 import time
 from email.utils import formatdate
 
+from jwks_server.options.settings import Limits
 from jwks_server.published.catalog import Catalog, Edition
 from jwks_server.serving.bridge import Answer
 from jwks_server.serving.request_fields import relevant
@@ -15,7 +16,7 @@ from jwks_server.stats import Traffic
 _MAX_ENTRIES, _MAX_BYTES = 1024, 4 * 1024 * 1024
 _PAGE_ENTRIES, _PAGE_BYTES = 4, 8 * 1024
 
-# Requests within these bounds reach no limit on heads, so leaving out a field can't hide that one was reached.
+# Larger requests have no key; nor have those beyond the limits on heads, so that leaving out a field can't hide that.
 _MAX_HEAD_BYTES = 4096
 _MAX_FIELDS = 64
 _DATE = re.compile(rb"\r\nDate: [^\r\n]+\r\n")
@@ -57,9 +58,12 @@ class ResponseCache:
     Args:
         catalog: Holds the current edition; when that changes, the cache is emptied.
         traffic: Counts the answers that came from the cache.
+        limits: What a client may do.
     """
 
-    def __init__(self, catalog: Catalog, traffic: Traffic) -> None:
+    def __init__(self, catalog: Catalog, traffic: Traffic, limits: Limits) -> None:
+        self._max_head = min(_MAX_HEAD_BYTES, limits.max_head)
+        self._max_fields = min(_MAX_FIELDS, limits.max_fields)
         self._catalog = catalog
         self._traffic = traffic
         self._edition: Edition | None = None
@@ -72,11 +76,14 @@ class ResponseCache:
         if self._edition is not self._catalog.current:
             self._forget()
         reply = self._replies.get(request) or self._shapes.find(request)
-        if reply is None and (key := key_of(request)) != request:
+        if reply is None and (key := self._key(request)) != request:
             reply = self._replies.get(key)
             if reply is not None:
                 self._shapes.learn(request, reply)
         return reply
+
+    def _key(self, request: bytes) -> bytes:
+        return key_of(request, self._max_head, self._max_fields)
 
     def learn(self, request: bytes, reply: bytes, answer: Answer) -> None:
         """Store a reply if it was made from the current edition."""
@@ -84,7 +91,7 @@ class ResponseCache:
             self._forget()
         if answer.edition is None or answer.edition is not self._edition:
             return
-        key = key_of(request)
+        key = self._key(request)
         if key in self._replies:  # another connection has stored it meanwhile
             return
         size = len(key) + len(reply)
@@ -111,12 +118,18 @@ class ResponseCache:
         self._bytes = 0
 
 
-def key_of(request: bytes) -> bytes:
-    """Leave out the fields that can't influence the reply; a request that is unusual in any way stays as it is."""
+def key_of(request: bytes, max_head: int = _MAX_HEAD_BYTES, max_fields: int = _MAX_FIELDS) -> bytes:
+    """Leave out the fields that can't influence the reply; a request that is unusual in any way stays as it is.
+
+    Args:
+        request: Any bytes.
+        max_head: How large a request with a key of its own may be.
+        max_fields: How many fields it may have.
+    """
     if not is_whole(request):
         return request
     lines = request.count(b"\r\n")
-    if len(request) > _MAX_HEAD_BYTES or lines > _MAX_FIELDS:
+    if len(request) > max_head or lines - 2 > max_fields:
         return request
     # Besides printable bytes there are only whole line ends, and no line is continued on the next one.
     if unprintable(request) != 2 * lines or b"\n " in request:

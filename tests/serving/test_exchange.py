@@ -129,7 +129,7 @@ async def connections(catalog: Catalog) -> AsyncIterator[Connections]:
     await runner.setup()
     assert runner.server is not None
     traffic = Traffic()
-    yield Connections(runner.server, Limits(max_connections=10), ResponseCache(catalog, traffic), traffic)
+    yield Connections(runner.server, Limits(max_connections=10), ResponseCache(catalog, traffic, Limits()), traffic)
     await runner.cleanup()
 
 
@@ -185,7 +185,7 @@ def test_any_conversation(catalog: Catalog, events: list[bytes | str]) -> None:
         await runner.setup()
         assert runner.server is not None
         traffic = Traffic()
-        cache = ResponseCache(catalog, traffic)
+        cache = ResponseCache(catalog, traffic, Limits())
         await drive(Connections(runner.server, Limits(max_connections=10), cache, traffic), events)
         await runner.cleanup()
 

@@ -82,7 +82,7 @@ async def test_public_application_reads_only_what_is_listed(catalog: Catalog, re
 async def test_admin_application_reads_only_what_is_listed(catalog: Catalog, read: set[str]) -> None:
     """The same for the admin application."""
     async with site(catalog) as public_site:
-        app = admin.application(Reported(catalog, Reloads(), public_site.connections))
+        app = admin.application(Reported(catalog, Reloads(), public_site.connections), ("a",))
         async with site(catalog, app=app) as here:
             await say_everything(here, (*admin.ENDPOINTS, "/nothing"))
     assert "accept" in read

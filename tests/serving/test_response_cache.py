@@ -7,6 +7,7 @@ from fields import FIELDS
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jwks_server.options.settings import Limits
 from jwks_server.published.catalog import Catalog, Edition, Entry
 from jwks_server.serving.bridge import Answer
 from jwks_server.serving.request_fields import READ
@@ -36,7 +37,7 @@ def traffic() -> Traffic:
 @pytest.fixture
 def cache(catalog: Catalog, traffic: Traffic) -> ResponseCache:
     """Make an empty cache."""
-    return ResponseCache(catalog, traffic)
+    return ResponseCache(catalog, traffic, Limits())
 
 
 def test_same_request_is_found(catalog: Catalog, cache: ResponseCache) -> None:
@@ -122,6 +123,16 @@ ODD: Mapping[str, bytes] = {
 def test_unusual_requests_stay_as_they_are(name: str) -> None:
     """Nothing is left out of a request that is not plain printable lines within the bounds."""
     assert key_of(ODD[name]) == ODD[name]
+
+
+def test_limits_are_not_hidden(catalog: Catalog, traffic: Traffic) -> None:
+    """A request beyond the limits on heads is not taken for a smaller one that is known."""
+    cache = ResponseCache(catalog, traffic, Limits(max_head=200, max_fields=3))
+    cache.learn(GET, REPLY, answer(catalog.current))
+    assert cache.find(request(b"X: y", b"X: y"))
+    assert cache.find(request(b"X: y", b"X: y", b"X: y")) is None
+    assert cache.find(request(b"X: " + b"x" * 100))
+    assert cache.find(request(b"X: " + b"x" * 200)) is None
 
 
 def test_only_fields_that_no_handler_reads_are_left_out() -> None:
