@@ -260,6 +260,25 @@ CASES = {
     "body": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
     "head": b"HEAD / HTTP/1.1\r\nX : y\r\n\r\n",
     "unknown method": b"PLAY / HTTP/1.1\r\nHost: a\r\n\r\n",
+    **{
+        " ".join((method, *fields)): f"{method} {TARGET.decode()} HTTP/1.1\r\nHost: a\r\n".encode()
+        + b"".join(one.encode() + b"\r\n" for one in (*fields, "Connection: close", ""))
+        for method, *fields in (
+            ("HEAD",),
+            ("OPTIONS",),
+            ("DELETE",),
+            ("GET", "Accept-Encoding: gzip, br;q=0.5"),
+            ("GET", "If-None-Match: *"),
+            ("HEAD", 'If-Match: "x"'),
+            ("GET", "User-Agent: a", "User-Agent: b"),
+            ("GET", "Expect: 100-continue"),
+        )
+    },
+    "query": b"GET %b?a=b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % TARGET,
+    "1.0": b"GET %b HTTP/1.0\r\n\r\n" % TARGET,
+    "not HTTP": b"\x16\x03\x01\x02\x00\x01\x00",
+    "method only": b"GET\r\n\r\n",
+    "field without a colon": b"GET / HTTP/1.1\r\nBad Field\r\n\r\n",
 }
 
 

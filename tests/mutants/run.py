@@ -21,6 +21,7 @@ from mutants.named import NAMED
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "mutants"
 RESULTS = Path(__file__).with_name("RESULTS.md")
+BY_CHANCE = "## By chance"
 # What the tests need of the tree.
 COPIED = ("jwks_server", "tests", "sample_keys", "deploy", "docs", "pyproject.toml", "README.md", "CHANGELOG.md")
 TIMEOUT_SECONDS = 150
@@ -147,7 +148,7 @@ def _report(named: Sequence[Result], chosen: Sequence[Result]) -> str:
     if chosen:
         lines += [
             "",
-            "## By chance",
+            BY_CHANCE,
             "",
             f"{_count(chosen)} {generic.FOR_EACH_MODULE} for each module of {', '.join(generic.PACKAGES)},",
             f"chosen with the seed {generic.SEED}.",
@@ -174,7 +175,9 @@ def main() -> int:
     """Run; the exit code is 1 where a mutant by hand survives or is stale, or the tests fail without any."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="try the mutants by hand whose name holds this, and write no report")
-    parser.add_argument("--named", action="store_true", help="try the mutants by hand alone, and write no report")
+    parser.add_argument(
+        "--named", action="store_true", help="try the mutants by hand alone; the rest of the report stays"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="how many to try at once")
     options = parser.parse_args()
     by_hand = [one for one in NAMED if options.only in one.name]
@@ -186,8 +189,10 @@ def main() -> int:
         return 1
     named = tried(by_hand, workers)
     chosen = tried(by_chance, workers)
-    if chosen:
-        RESULTS.write_text(_report(named, chosen), encoding="utf-8")
+    if not options.only:
+        last = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
+        rest = "" if chosen else last[last.find(BY_CHANCE) :] if BY_CHANCE in last else ""
+        RESULTS.write_text(_report(named, chosen) + (f"\n{rest}" if rest else ""), encoding="utf-8")
     left = [one for one in named if not one.fate.startswith("killed")]
     for one in left:
         sys.stdout.write(f"{one.fate}: {one.mutant.name} ({one.mutant.file}) {one.by}\n")
