@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 NPM_FLAGS := --silent --ignore-scripts --no-package-lock --no-audit --no-fund
 WHEEL_CHECK := build/wheel-check
-TWO_AT_ONCE := -n 2 --dist worksteal
+# Most tests wait for a server or a deadline and not for a core, so four at once keep two cores busy.
+AT_ONCE := -n 4 --dist worksteal
 
 .PHONY: help run test check lint workflows fmt types layers coverage wheel-test dist sbom clients conformance bench mutants clean
 
@@ -15,7 +16,7 @@ run: $(VENV)/run ## Serve sample_keys/ on 127.0.0.1:8080.
 	$(BIN)/jwks-server serve sample_keys
 
 test: $(VENV)/test ## Run the tests.
-	$(BIN)/python -m pytest $(TWO_AT_ONCE)
+	$(BIN)/python -m pytest $(AT_ONCE)
 
 check: lint types layers test wheel-test ## Run everything that must pass before a change is merged.
 
@@ -43,7 +44,7 @@ NOT_MEASURED := --deselect tests/commands/test_render.py::test_a_failure_half_wa
 coverage: $(VENV)/dev ## Run the tests and fail below the coverage floor (lines and branches, subprocesses included).
 	rm -rf build/coverage
 	mkdir -p build/coverage
-	$(BIN)/coverage run -m pytest $(TWO_AT_ONCE) $(NOT_MEASURED)
+	$(BIN)/coverage run -m pytest $(AT_ONCE) $(NOT_MEASURED)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -55,7 +56,7 @@ wheel-test: $(VENV)/dev ## Build the wheel, install it elsewhere and run the tes
 	cp -R tests sample_keys deploy docs .github .pre-commit-config.yaml Makefile *.md pyproject.toml $(WHEEL_CHECK)
 	$(PYTHON) -m venv $(WHEEL_CHECK)/.venv
 	$(WHEEL_CHECK)/.venv/bin/pip install --quiet "$$(ls dist/*.whl)[test]"
-	cd $(WHEEL_CHECK) && .venv/bin/python -m pytest $(TWO_AT_ONCE)
+	cd $(WHEEL_CHECK) && .venv/bin/python -m pytest $(AT_ONCE)
 
 dist: $(VENV)/dev ## Build the wheel and the source distribution in dist/.
 	rm -rf dist
