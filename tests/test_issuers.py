@@ -134,7 +134,9 @@ async def test_log_names_the_issuer(tmp_path: Path) -> None:
         assert (refused["code"], refused["issuer"]) == ("issuer-name-invalid", "/bad name")
         (tmp_path / "bad name").rename(tmp_path / "good-name")
         await server.log("key-published", issuer="/good-name", kid=KIDS[1])
-        await server.log("reload-recovered", issuer="/bad name", code="issuer-name-invalid")
+        gone = {"event": "reload-recovered", "issuer": "/bad name", "code": "issuer-name-invalid"}
+        if not any(gone.items() <= one.items() for one in server.logs):  # the two names are two events, in any order
+            await server.log(**gone)
         (tmp_path / "acme" / "a.pem").unlink()
         failed = await server.log("reload-failed", issuer="/acme", code="no-keys")
         assert str(tmp_path / "acme") in failed["reason"]

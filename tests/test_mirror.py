@@ -18,6 +18,7 @@ EXCEPTIONS = {
     "signals": "test_service.py is about it",
     "keys/tighten": "keys/test_evaluate.py is about it",
     "keys/writing": "test_writing.py is about it",
+    "source/history": "source/test_issuers.py is about it",
     "source/owned": "source/test_state.py is about it",
     "source/places": "source/test_watch.py is about it",
     "source/remembered": "source/test_state.py is about it",

@@ -161,7 +161,7 @@ NAMED = (
         "serving/open_connection.py",
         "return self.state not in UNANSWERED and not self._wire.get_write_buffer_size()",
         "return self.state not in UNANSWERED",
-        ("serving/test_promises.py::test_client_that_still_reads_its_answer_is_not_evicted",),
+        ("serving/test_exchange.py::test_connection_with_unsent_bytes_keeps_its_place",),
     ),
     Mutant(
         "a half-closed client is cut",
@@ -193,7 +193,7 @@ NAMED = (
         "keys/grace.py",
         "since = now if last.since is None else min(last.since, now)",
         "since = now if last.since is None else last.since",
-        ("source/test_issuer.py::test_clock_set_back_while_a_bad_file_is_waited_for",),
+        ("keys/test_grace.py",),
     ),
     Mutant(
         "a clock set back makes the wait for a folder longer",
@@ -201,7 +201,7 @@ NAMED = (
         "keys/evaluate.py",
         "now if previous.gone_since is None else min(previous.gone_since, now)",
         "now if previous.gone_since is None else previous.gone_since",
-        ("source/test_issuer.py::test_clock_set_back_while_a_folder_is_waited_for",),
+        ("keys/test_evaluate.py",),
     ),
     Mutant(
         "diff calls every cached answer stale",

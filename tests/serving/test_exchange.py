@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiohttp import web
@@ -70,6 +70,7 @@ class FakeTransport:
         self.protocol = protocol
         self.sent = b""
         self.closed = self.half_closed = False
+        self.unsent = 0
 
     def write(self, data: bytes) -> None:
         """Keep data."""
@@ -101,8 +102,8 @@ class FakeTransport:
     resume_reading = pause_reading
 
     def get_write_buffer_size(self) -> int:
-        """Say that everything is sent."""
-        return 0
+        """Tell how much is not sent yet."""
+        return self.unsent
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Know nothing."""
@@ -131,6 +132,16 @@ async def connections(catalog: Catalog) -> AsyncIterator[Connections]:
     traffic = Traffic()
     yield Connections(runner.server, Limits(max_connections=10), ResponseCache(catalog, traffic, Limits()), traffic)
     await runner.cleanup()
+
+
+async def test_connection_with_unsent_bytes_keeps_its_place(connections: Connections) -> None:
+    """A connection whose reply is not sent in full is not closed to make room, although no answer is in progress."""
+    connection = HttpConnection(connections)
+    transport = FakeTransport(connection)
+    connection.connection_made(cast("asyncio.Transport", transport))
+    assert connection.evictable
+    transport.unsent = 1
+    assert not connection.evictable
 
 
 async def happen(connection: HttpConnection, connections: Connections, event: bytes | str, *, paused: bool) -> bool:
