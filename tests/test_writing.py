@@ -157,6 +157,6 @@ async def test_policy_that_is_deleted_or_emptied(keys: Path, how: str) -> None:
         else:
             (keys / "jwks.toml").write_bytes(b"")
         found = {(await server.log("finding", code="revocation-lapsed"))["subject"] for _ in range(2)}
-        assert loop.time() - began >= 1
+        assert loop.time() - began > 0.9  # the two clocks may run a little apart
         assert found == {KIDS[1], KIDS[2]}
         await judge.until(KIDS[:3])
