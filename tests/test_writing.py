@@ -6,6 +6,7 @@ Each story runs on a disk and on tmpfs, against a server in a process of its own
 import asyncio
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,24 @@ def always(judge: Judge, *numbers: int) -> None:
 def never(judge: Judge, number: int) -> None:
     """Insist that no answer had this key."""
     assert all(KIDS[number] not in seen for seen in judge.seen)
+
+
+class Pace:
+    """Tells whether a writer went on without a pause in which the server may take it for finished.
+
+    The server waits for a quarter of a second. On a busy machine the writer in a test may stop for longer; then its
+    turn is no example of somebody who is still writing, and is made again.
+    """
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+        self.steady = True
+
+    def step(self) -> None:
+        """Take note of a change in the directory."""
+        now = time.monotonic()
+        self.steady = self.steady and now - self._last < 0.2
+        self._last = now
 
 
 async def test_bundle_written_by_cat(keys: Path) -> None:
@@ -78,28 +97,43 @@ async def test_removed_and_copied_again(keys: Path, folder: str) -> None:
     shutil.copytree(target, spare)
     issuer = f"/{folder}" if folder else ""
     async with serving(keys) as server, polling(server, issuer=issuer) as judge:
-        for turn in range(5):
+        turn = 0
+        while turn < 5:
             (spare / f"{3 + turn % 3}.pem").write_bytes(PEMS[3 + turn % 3])
+            pace = Pace()
             shutil.rmtree(target)
             target.mkdir()
+            pace.step()
             for path in sorted(spare.iterdir()):
                 shutil.copytree(path, target / path.name) if path.is_dir() else shutil.copy(path, target)
+                pace.step()
                 await judge.more(5)
             await judge.until(KIDS[: min(6, 4 + turn)])
-        always(judge, 0, 1, 2)
+            if pace.steady:
+                always(judge, 0, 1, 2)
+                turn += 1
+            judge.seen.clear()
 
 
 async def test_two_names_exchanged(keys: Path) -> None:
     """Two files that exchange their names by way of a third one are published all the time."""
     async with serving(keys) as server, polling(server) as judge:
-        for _ in range(5):
+        turn = 0
+        while turn < 5:
+            pace = Pace()
             (keys / "0.pem").rename(keys / "spare")
             await judge.more(3)
             (keys / "1.pem").rename(keys / "0.pem")
+            pace.step()
             await judge.more(30)
             (keys / "spare").rename(keys / "1.pem")
+            pace.step()
+            await judge.until(KIDS[:3])
             await judge.more(3)
-        assert judge.seen.keys() == {frozenset(KIDS[:3])}
+            if pace.steady:
+                assert judge.seen.keys() == {frozenset(KIDS[:3])}
+                turn += 1
+            judge.seen.clear()
 
 
 async def test_policy_that_becomes_a_link_to_nothing(keys: Path) -> None:
