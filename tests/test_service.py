@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from sites import read_reply, statuses
 from support import HANG_SECONDS, ROOT, SCRIPT, Running, certificate_pem, certify, key, public_pem, serving
 
 
@@ -266,3 +267,20 @@ async def test_user_signals_do_not_kill(tmp_path: Path, number: signal.Signals) 
         server.process.send_signal(number)
         await server.log("signal-ignored", signal=number.name, level="debug")
         assert len(await get(server)) == 1
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+async def test_a_pause_of_the_process_loses_no_request(tmp_path: Path, loop: str) -> None:
+    """A request that waited in its socket while the process was stopped is answered, though a deadline has passed."""
+    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
+    request = b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: a\r\n\r\n"
+    async with serving(tmp_path, "--loop", loop, "--idle-timeout", "2", "--head-timeout", "2") as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(request)
+        await read_reply(reader)
+        server.process.send_signal(signal.SIGSTOP)
+        writer.write(request)
+        await asyncio.sleep(2.5)  # the pause itself, longer than the deadline: there is no event to wait for
+        server.process.send_signal(signal.SIGCONT)
+        assert statuses(await read_reply(reader)) == [200]
+        writer.close()
