@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from support import HANG_SECONDS, PASSPHRASE, SCRIPT, Running, key, private_pem, public_pem, raw, run
+from writers import replace
 
 from jwks_server import __version__
 from jwks_server.cli import cli
@@ -222,13 +223,16 @@ def test_passphrase_from_a_pipe(tmp_path: Path) -> None:
         [SCRIPT, "serve", str(tmp_path), "--bind", "127.0.0.1:0", "--passphrase-file", str(fifo), "--rescan", "0.02"],
         stderr=subprocess.PIPE,
     ) as process:
-        assert process.stderr is not None
-        fifo.write_bytes(PASSPHRASE)
-        assert b"key-published" in process.stderr.readline()
-        (tmp_path / "b.pem").write_bytes(private_pem(key("P-384"), encrypted=True))
-        while b"b.pem" not in (line := process.stderr.readline()):
-            assert line
-        assert b"key-published" in line
-        process.terminate()
-        assert b"refused" not in process.stderr.read()
-        assert process.wait(HANG_SECONDS) == 0
+        try:
+            assert process.stderr is not None
+            fifo.write_bytes(PASSPHRASE)
+            assert b"key-published" in process.stderr.readline()
+            replace(tmp_path / "b.pem", private_pem(key("P-384"), encrypted=True), temporary="tmp")
+            while b"b.pem" not in (line := process.stderr.readline()):
+                assert line
+            assert b"key-published" in line
+            process.terminate()
+            assert b"refused" not in process.stderr.read()
+            assert process.wait(HANG_SECONDS) == 0
+        finally:
+            process.kill()  # else a failure would wait for the process
