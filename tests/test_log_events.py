@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from support import ROOT, key, public_pem, serving
 
+import jwks_server
 from jwks_server.keys.changes import EVENTS
 
-PACKAGE = ROOT / "jwks_server"
+PACKAGE = Path(jwks_server.__file__).parent
 REFERENCE = (ROOT / "docs" / "reference" / "log-events.md").read_text()
 LEVELS = {"debug", "info", "warning", "error", "critical", "exception"}
 
