@@ -58,10 +58,11 @@ async def _beat() -> None:
 def _main() -> None:
     lighten()
     from jwks_server import cli, service
+    from jwks_server.options.settings import Settings
 
     serve = service.serve
 
-    async def beating(settings: object) -> None:
+    async def beating(settings: Settings) -> None:
         beats = asyncio.create_task(_beat())
         await serve(settings)
         beats.cancel()

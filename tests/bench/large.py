@@ -110,15 +110,13 @@ def _fill_issuers(directory: Path, count: int, more: Mapping[str, bytes] | None 
             (folder / name).write_bytes(text)
 
 
-def _until(server: Beating, path: str, wanted: Callable[[str], bool], pause: float = 0.001) -> float:
-    """Ask for an issuer's set until its entity tag is wanted; return the time."""
+def _until(server: Beating, path: str, last: str = "") -> float:
+    """Ask for an issuer's set until it has another entity tag than the last one; return the time."""
     connection = server.connection()
-    while True:
-        tag, _ = ask(connection, "HEAD", path)
-        if wanted(tag):
-            connection.close()
-            return time.perf_counter()
-        time.sleep(pause)
+    while ask(connection, "HEAD", path)[0] in {"", last}:
+        time.sleep(0.001)
+    connection.close()
+    return time.perf_counter()
 
 
 def _tag(server: Beating, path: str) -> str:
@@ -135,7 +133,7 @@ def _changes(server: Beating, folder: Path, path: str) -> Sequence[float]:
         last = _tag(server, path)
         content = pem(ec.derive_private_key(number + 7, ec.SECP256R1()))
         moment = replace(folder / f"new{number}.pem", content)
-        taken.append(_until(server, path, lambda tag, last=last: tag not in {"", last}) - moment)
+        taken.append(_until(server, path, last) - moment)
         time.sleep(1.5)  # each change is one by itself
     return taken
 
@@ -163,7 +161,7 @@ def keys(directory: Path, code: Path | None) -> Figures:
         also = " with --state" if options else ""
         began = time.perf_counter()
         with serving(directory, code, *options) as server:
-            took = _until(server, PATH, bool) - began
+            took = _until(server, PATH) - began
             yield f"10,000 keys: first answer{also}", "1.5 s", f"{took:.2f} s"
             yield f"10,000 keys: loop blocked at the start{also}", "10 ms", server.blocked()
             time.sleep(5)
@@ -182,7 +180,7 @@ def issuers(directory: Path, code: Path | None) -> Figures:
     last = f"/issuer-{_MANY_ISSUERS - 1}{PATH}"
     began = time.perf_counter()
     with serving(directory, code) as server:
-        yield "5,000 issuers: first answer", "4 s", f"{_until(server, last, bool) - began:.2f} s"
+        yield "5,000 issuers: first answer", "4 s", f"{_until(server, last) - began:.2f} s"
         yield "5,000 issuers: loop blocked at the start", "10 ms", server.blocked()
         time.sleep(10)
         server.blocked()
@@ -194,7 +192,7 @@ def issuers(directory: Path, code: Path | None) -> Figures:
             folder = directory / f"new-{number}"
             folder.mkdir()
             moment = replace(folder / "0.pem", _public(number + 1_000_000))
-            taken.append(_until(server, f"/new-{number}{PATH}", bool) - moment)
+            taken.append(_until(server, f"/new-{number}{PATH}") - moment)
             time.sleep(1.5)
         yield "5,000 issuers: a new one", "100 ms", _ms(taken)
         yield "5,000 issuers: loop blocked by a new one", "10 ms", server.blocked()
@@ -289,7 +287,7 @@ def countdown(directory: Path, code: Path | None) -> Figures:
         time.sleep(3)
         yield "1,000 issuers: loop blocked by it", "10 ms", server.blocked()
         time.sleep(max(0.0, moment - time.time() - 0.5))
-        late = {}
+        late: dict[str, float] = {}
         while len(late) < len(paths):
             for path in paths:
                 if path not in late and ask(connection, "HEAD", path)[0] != before[path]:
