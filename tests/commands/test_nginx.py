@@ -292,3 +292,24 @@ def test_what_is_not_ours_stays(tmp_path: Path, keys: Path) -> None:
     mine.write_text("mine")
     done = run("render", keys, "--out", tmp_path / "out", "--format", "nginx")
     assert (done.returncode, "[output-unusable]" in done.stderr, mine.read_text()) == (2, True, "mine")
+
+
+async def test_what_differs_is_documented(tmp_path: Path, keys: Path) -> None:
+    """README's table of differences is right, row by row."""
+    async with served(keys, tmp_path / "out") as (port, other):
+
+        def both(path: str = JWKS, method: str = "GET", **fields: str) -> tuple[str, str]:
+            replies = (ask(one, path, method, **fields) for one in (other, port))
+            serve, ours = (f"{one.status} {one.fields.get('content-encoding', '')}".strip() for one in replies)
+            return serve, ours
+
+        def compare() -> None:
+            assert both(if_match=ask(other, JWKS).fields["etag"]) == ("200", "412")
+            assert both(if_unmodified_since="Wed, 01 Jan 2020 00:00:00 GMT") == ("200", "412")
+            assert both(accept_encoding="gzip;q=0.5") == ("200 gzip", "200")
+            assert both(accept_encoding="identity;q=0, *")[1] == "406"
+            for path in (f"/{JWKS}", f"/a/..{JWKS}", JWKS.replace(".", "%2e")):
+                assert both(path)[1] == "200"
+            assert both(method="TRACE")[1] == "405"
+
+        await asyncio.to_thread(compare)
