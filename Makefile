@@ -7,7 +7,7 @@ WHEEL_CHECK := build/wheel-check
 # Most tests wait for a server or a deadline and not for a core, so four at once keep two cores busy.
 AT_ONCE := -n 4 --dist worksteal
 
-.PHONY: help run test check lint workflows fmt types layers coverage wheel-test dist sbom clients conformance bench mutants clean
+.PHONY: help run test check lint workflows fmt types layers coverage wheel-test dist lock image-test sbom clients conformance bench mutants clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -61,6 +61,18 @@ wheel-test: $(VENV)/dev ## Build the wheel, install it elsewhere and run the tes
 dist: $(VENV)/dev ## Build the wheel and the source distribution in dist/.
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist
+
+# For any version of Python and any platform that is supported. The lists hold names, versions and hashes, no addresses.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock" --upgrade
+BUILD_REQUIRES := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")
+
+lock: $(VENV)/dev ## Renew the lists of locked dependencies that the image is built with.
+	$(LOCK) --output-file deploy/requirements.txt pyproject.toml
+	$(BIN)/python -c '$(BUILD_REQUIRES)' | $(LOCK) --output-file deploy/requirements-build.txt -
+
+image-test: $(VENV)/test ## Build the image with buildah, and test it. Needs root.
+	$(BIN)/python -m pytest -m image
 
 # The list holds what the wheel installs and nothing that only a developer needs.
 sbom: $(VENV)/dev ## List the wheel and its dependencies in build/sbom.cdx.json (CycloneDX).

@@ -54,6 +54,21 @@ def write_all(contents: Mapping[Path, bytes], *, unique: bool = False) -> None:
         _sync_directory(folder)
 
 
+def link(path: Path, target: PurePath) -> None:
+    """Make a path a symbolic link in one rename; one with this target is left as it is.
+
+    Raises:
+        OSError: The link can't be made; what was there is still there.
+    """
+    if path.is_symlink() and path.readlink() == Path(target):
+        return
+    made = draft(path)
+    made.unlink(missing_ok=True)  # a run that was interrupted may have left it
+    made.symlink_to(target)
+    made.replace(path)
+    _sync_directory(path.parent)
+
+
 def make_folder(path: Path) -> None:
     """Make a folder, and those above it that are missing, so that they are still there after a crash.
 

@@ -15,6 +15,19 @@ def test_replaces(tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": b"3", "b": b"2"}
 
 
+def test_link(tmp_path: Path) -> None:
+    """A link replaces a file or a link in one rename; one that is right already is left alone."""
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    for target in ("b", "c"):
+        atomic.link(path, Path(target))
+        assert str(path.readlink()) == target
+        inode = path.lstat().st_ino
+        atomic.link(path, Path(target))
+        assert path.lstat().st_ino == inode
+    assert [one.name for one in tmp_path.iterdir()] == ["a"]
+
+
 def test_a_reader_keeps_the_old_file(tmp_path: Path) -> None:
     """Someone who has the old file open reads all of it: it is renamed over, not written into."""
     path = tmp_path / "a"

@@ -46,11 +46,14 @@ class Manifest:
 
     Attributes:
         files: The files that the last run wrote.
-        names: All names that render may replace and remove: those files, and the files of an interrupted run.
+        names: All names that render may replace and remove: those files, what is there for nginx, and the files of an
+            interrupted run.
+        for_nginx: What the last run wrote for nginx.
     """
 
     files: tuple[File, ...] = ()
     names: frozenset[str] = frozenset()
+    for_nginx: frozenset[str] = frozenset()
 
 
 def layout(entries: Mapping[str, Entry]) -> Iterator[File]:
@@ -85,12 +88,22 @@ def check_names(files: Iterable[File]) -> None:
             if name in holders:
                 raise _collision(name, holders[name], file)
             holders[name] = f"{file.url_path} ({file.coding})"
-        if max(map(len, PurePosixPath(_draft(file.name)).parts)) > _NAME_BYTES:
-            raise OutputUnusable(f"The file {file.name} has a name that is too long; rename the folder.")
+    check_lengths(file.name for file in files)
     for file in files:
         for folder in map(str, PurePosixPath(file.name).parents):
             if folder in holders:
                 raise _collision(folder, holders[folder], file)
+
+
+def check_lengths(names: Iterable[str]) -> None:
+    """Check that file systems allow all names.
+
+    Raises:
+        OutputUnusable: A name is too long.
+    """
+    for name in names:
+        if max(map(len, PurePosixPath(_draft(name)).parts)) > _NAME_BYTES:
+            raise OutputUnusable(f"The file {name} has a name that is too long; rename the folder.")
 
 
 def _collision(name: str, holder: str, file: File) -> OutputUnusable:
@@ -100,9 +113,17 @@ def _collision(name: str, holder: str, file: File) -> OutputUnusable:
     )
 
 
-def manifest(files: Iterable[File]) -> dict[str, Any]:
-    """Make the manifest as a JSON document."""
+def manifest(files: Iterable[File], for_nginx: Iterable[str] = (), spare: Iterable[str] = ()) -> dict[str, Any]:
+    """Make the manifest as a JSON document.
+
+    Args:
+        files: The files that the run writes.
+        for_nginx: The names of what it writes for nginx.
+        spare: What it still leaves there for nginx, and the next run removes.
+    """
+    more = {"nginx": sorted(for_nginx), "spare": sorted(spare)}
     return {
+        **{name: names for name, names in more.items() if names},
         "files": [
             {
                 "issuer": file.issuer,
@@ -112,7 +133,7 @@ def manifest(files: Iterable[File]) -> dict[str, Any]:
                 "headers": dict(file.headers),
             }
             for file in files
-        ]
+        ],
     }
 
 
@@ -124,8 +145,13 @@ def read_manifest(text: bytes) -> Manifest:
     """
     document = json.loads(text)
     files = tuple(file for one in document["files"] if _is_inside((file := _file(one)).name))
-    writing = filter(_is_inside, map(str, document.get("writing", ())))
-    return Manifest(files, frozenset({HEADERS, MANIFEST, *(file.name for file in files), *writing}))
+    for_nginx, spare, writing = (
+        filter(_is_inside, map(str, document.get(key, ()))) for key in ("nginx", "spare", "writing")
+    )
+    ours = frozenset(for_nginx)
+    return Manifest(
+        files, frozenset({HEADERS, MANIFEST, *(file.name for file in files), *ours, *spare, *writing}), ours
+    )
 
 
 def _file(entry: Mapping[str, Any]) -> File:

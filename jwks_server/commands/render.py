@@ -4,20 +4,23 @@ import json
 import os
 import stat
 import sys
+import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import click
 
 from jwks_server import atomic
-from jwks_server.commands import output
+from jwks_server.commands import nginx, output
 from jwks_server.commands.arguments import Command, Folder, directory_argument, json_option, key_options
 from jwks_server.commands.layout import (
     HEADERS,
     MANIFEST,
     File,
     Manifest,
+    check_lengths,
     check_names,
     headers,
     layout,
@@ -25,8 +28,11 @@ from jwks_server.commands.layout import (
     read_manifest,
 )
 from jwks_server.errors import ConfigError, OutputUnusable
-from jwks_server.options.option import Group, Option
+from jwks_server.keys.policy import MAX_SECONDS
+from jwks_server.options.option import Group, Option, Whole
 from jwks_server.options.settings import Settings
+from jwks_server.published.catalog import Entry
+from jwks_server.published.pages import Endpoint, pages
 from jwks_server.source.issuers import published
 from jwks_server.text import reason
 
@@ -34,6 +40,9 @@ _EPILOG = """Each page is written as it is, and as .gz and .br if they are small
 its headers; _headers lists them in the format of Netlify and Cloudflare Pages. Each file is replaced in one rename,
 manifest.json last. Files of the last manifest that are not in the new one are removed. Files that are in no manifest
 are never replaced. The files of an issuer with a fault stay as they are.
+
+With --format nginx, .nginx/jwks.conf is written too: include it in a server block of nginx, and nginx answers as serve
+does, with all headers and conditions. A rotation needs no reload of nginx.
 
 Exit code 0: all files are written. 1: an issuer has a fault, and the others are written; or there is nothing to
 publish, and nothing has changed. 2: DIR can't be read, DIR2 can't be written, or the command line is wrong."""
@@ -47,14 +56,34 @@ _OUT = Option(
     has_variable=False,
     parameter="to",
 )
+_FORMAT = Option(
+    "--format",
+    Group.COMMAND,
+    "What to write: files alone, or also what nginx needs to answer as serve does.",
+    click.Choice(("files", "nginx")),
+    "files",
+    has_variable=False,
+    parameter="form",
+)
+_EVERY = Option(
+    "--every",
+    Group.COMMAND,
+    "How often render runs. Then no cache keeps a set past a scheduled change, although files can't count down.",
+    Whole(0, MAX_SECONDS),
+    0,
+    metavar="SECONDS",
+    has_variable=False,
+)
 
 
 @click.command(name="render", cls=Command, epilog=_EPILOG)
 @directory_argument
 @_OUT
+@_FORMAT
+@_EVERY
 @key_options
 @json_option
-def command(*, settings: Settings, to: str, as_json: bool) -> None:
+def command(*, settings: Settings, to: str, form: str, every: int, as_json: bool) -> None:
     """Write the exact bytes that serve would send for DIR to files."""
     found = published(settings)
     out = Path(to)
@@ -65,9 +94,11 @@ def command(*, settings: Settings, to: str, as_json: bool) -> None:
     if found.entries:
         try:
             kept = (file for file in last.files if file.issuer in found.faults and (out / file.name).is_file())
-            files = [*layout(found.entries), *kept]
+            files = [*layout(_served_for(every, found.entries, settings)), *kept]
             check_names(files)
-            _update(out, files, last)
+            for_nginx = _for_nginx(out, files) if form == "nginx" else {}
+            check_lengths(for_nginx)
+            _update(out, files, for_nginx, last)
         except OSError as exc:
             raise OutputUnusable(
                 f"{exc.filename or out} can't be written: {exc.strerror}; check the folder's mode and its disk."
@@ -79,6 +110,21 @@ def command(*, settings: Settings, to: str, as_json: bool) -> None:
         rows = [(file.name, str(len(file.body)), file.headers["ETag"]) for file in files if file.body is not None]
         output.table(("FILE", "BYTES", "ETAG"), rows)
     sys.exit(1 if found.faults else 0)
+
+
+def _served_for(seconds: int, entries: Mapping[str, Entry], settings: Settings) -> Mapping[str, Entry]:
+    """Give pages the max-age that is still right when they have been served for so many seconds."""
+    then, endpoint = time.time() + seconds, Endpoint(settings.path, settings.media_type)
+    return {
+        path: replace(one, pages=pages(path, one.keyset, one.keyset.max_age(then), endpoint, one.pages))
+        for path, one in entries.items()
+    }
+
+
+def _for_nginx(out: Path, files: Sequence[File]) -> Mapping[str, bytes | PurePosixPath]:
+    whole = [file if file.body is not None else replace(file, body=(out / file.name).read_bytes()) for file in files]
+    # Not resolve(): DIR2 may be a link that is swapped.
+    return {nginx.INCLUDE: nginx.include(out.absolute()).encode(), **nginx.tree(whole)}
 
 
 def _keep_apart(directory: Path, out: Path) -> None:
@@ -125,28 +171,38 @@ def _last(out: Path) -> Manifest:
         ) from exc
 
 
-def _update(out: Path, files: Sequence[File], last: Manifest) -> None:
-    """Write the files and remove the outdated ones; obstacles are found before anything is changed."""
-    names = {HEADERS, MANIFEST, *(file.name for file in files)}
+def _update(out: Path, files: Sequence[File], for_nginx: Mapping[str, bytes | PurePosixPath], last: Manifest) -> None:
+    """Write the files and remove the outdated ones; obstacles are found before anything is changed.
+
+    A request that nginx is answering may have followed a link before it changes. So a reply's bytes stay until the next
+    run after the one that no longer needs them.
+    """
+    spare = {name for name in last.for_nginx if nginx.is_reply(name)} - for_nginx.keys()
+    names = {HEADERS, MANIFEST, *(file.name for file in files), *for_nginx, *spare}
     outdated = last.names - names
     for name in sorted(names):
         _check_place(out, name, last.names, outdated)
     if new := names - last.names:
         # So that the next run knows the files of this one if it is interrupted.
-        _write(out, {MANIFEST: _json({**manifest(last.files), "writing": sorted(new)})})
+        _write(out, {MANIFEST: _json({**manifest(last.files, last.for_nginx), "writing": sorted(new)})})
     in_the_way = {name for name in outdated if _folders(name) & names or any(name in _folders(one) for one in names)}
     for name in in_the_way:
         _remove(out, name)
     _write(
         out,
         {
+            **{name: contents for name, contents in for_nginx.items() if isinstance(contents, bytes)},
             **{file.name: file.body for file in files if file.body is not None},
             HEADERS: headers(files).encode(),
         },
     )
+    for name, target in for_nginx.items():
+        if isinstance(target, PurePosixPath):
+            atomic.make_folder((out / name).parent)
+            atomic.link(out / name, target)
     for name in outdated - in_the_way:
         _remove(out, name)
-    _write(out, {MANIFEST: _json(manifest(files))})
+    _write(out, {MANIFEST: _json(manifest(files, for_nginx, spare))})
 
 
 def _json(document: Mapping[str, object]) -> bytes:

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from typing import cast
 
 from jwks_server.errors import BadRequest, MethodNotAllowed, Problem
+from jwks_server.published.problem import ALLOW, METHODS
 from jwks_server.serving import request_head
 from jwks_server.serving.bridge import Answer, Bridge, RecordingTransport
 from jwks_server.serving.connections import Connections
@@ -28,7 +29,6 @@ from jwks_server.serving.exchange import ENDING, Event, State
 from jwks_server.serving.head_buffer import HeadBuffer
 from jwks_server.serving.open_connection import SMALL_BYTES, OpenConnection
 from jwks_server.serving.request_fields import relevant
-from jwks_server.serving.response import ALLOW, METHODS
 from jwks_server.serving.response_cache import now
 
 # The most requests of one connection that are answered before other connections get their turn.

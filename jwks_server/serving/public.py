@@ -13,16 +13,9 @@ from jwks_server.errors import (
 )
 from jwks_server.published import negotiation
 from jwks_server.published.catalog import ROOT, Catalog, Edition
-from jwks_server.published.representation import CORS, Representation
-from jwks_server.serving.response import ALLOW, Response, fault, problem
-
-_PREFLIGHT = {
-    "Allow": ALLOW,
-    **CORS,
-    "Access-Control-Allow-Methods": ALLOW,
-    "Access-Control-Allow-Headers": "*",
-    "Access-Control-Max-Age": "86400",
-}
+from jwks_server.published.problem import ALLOW, PREFLIGHT
+from jwks_server.published.representation import Representation
+from jwks_server.serving.response import Response, fault, problem
 
 
 def application(catalog: Catalog, path: str) -> web.Application:
@@ -43,7 +36,7 @@ def application(catalog: Catalog, path: str) -> web.Application:
             case "GET" | "HEAD":
                 return _get(request, page, edition)
             case "OPTIONS":
-                return Response(edition=edition, status=204, headers=_PREFLIGHT)
+                return Response(edition=edition, status=204, headers=PREFLIGHT)
             case _:
                 raise MethodNotAllowed(f"Only {ALLOW} are answered here.", ALLOW)
 

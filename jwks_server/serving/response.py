@@ -1,7 +1,5 @@
-"""The one class of responses, and the errors as problem documents (RFC 9457)."""
+"""The one class of responses, and the replies to errors."""
 
-import json
-from collections.abc import Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
@@ -9,13 +7,9 @@ from typing import Any
 import structlog
 from aiohttp import hdrs, web
 
-from jwks_server.errors import InternalError, MethodNotAllowed, NoKeySet, Problem
+from jwks_server.errors import InternalError, Problem
+from jwks_server.published import problem as problems
 from jwks_server.published.catalog import Edition
-from jwks_server.published.representation import CORS, NO_SNIFFING
-
-ALLOW = "GET, HEAD, OPTIONS"
-METHODS = frozenset(ALLOW.split(", "))
-_RETRY_AFTER_SECONDS = "1"
 
 _log = structlog.get_logger(__name__)
 
@@ -39,7 +33,7 @@ class Response(web.Response):
 
 def problem(error: Problem) -> Response:
     """Answer with a problem document, which caches must not store."""
-    return Response(status=error.status, headers=_headers(error), body=_document(error))
+    return Response(status=error.status, headers=problems.fields(error), body=problems.document(error))
 
 
 def fault(exc: BaseException | None) -> InternalError:
@@ -56,9 +50,9 @@ def refusal(error: Problem, *, to_head: bool = False, private: bool = False) -> 
         to_head: Whether the request is a HEAD, whose answer has no body.
         private: Whether web pages of other origins may not read it.
     """
-    body = _document(error)
+    body = problems.document(error)
     fields = {
-        **_headers(error),
+        **problems.fields(error),
         "Content-Length": str(len(body)),
         "Date": formatdate(usegmt=True),
         "Connection": "close",
@@ -68,29 +62,3 @@ def refusal(error: Problem, *, to_head: bool = False, private: bool = False) -> 
     lines = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}"]
     lines += [f"{name}: {value}" for name, value in fields.items()]
     return "\r\n".join((*lines, "", "")).encode("ascii") + (b"" if to_head else body)
-
-
-def _document(error: Problem) -> bytes:
-    document = {
-        "type": "about:blank",
-        "title": HTTPStatus(error.status).phrase,
-        "status": error.status,
-        "code": error.code,
-        "detail": error.message,
-    }
-    return json.dumps(document).encode()
-
-
-def _headers(error: Problem) -> Mapping[str, str]:
-    shared = {"Content-Type": "application/problem+json", "Cache-Control": "no-store", **CORS, **NO_SNIFFING}
-    return {**shared, **_own_headers(error)}
-
-
-def _own_headers(error: Problem) -> Mapping[str, str]:
-    match error:
-        case MethodNotAllowed():
-            return {"Allow": error.allow}
-        case NoKeySet():
-            return {"Retry-After": _RETRY_AFTER_SECONDS}
-        case _:
-            return {}

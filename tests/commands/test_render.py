@@ -4,6 +4,8 @@ import asyncio
 import json
 import subprocess
 import threading
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -225,24 +227,18 @@ def test_issuers_with_discovery_come_and_go(tmp_path: Path, keys: Path) -> None:
             path.unlink()
 
 
-async def test_nginx_maps_the_document_at_a_folders_path(tmp_path: Path, keys: Path) -> None:
-    """With the lines that README.md gives, nginx serves every page, coded too, whatever issuers there are."""
-    discoverable(keys)
-    discoverable(keys / "acme")
+@pytest.mark.parametrize(("every", "low", "high"), [(0, 900, 999), (300, 600, 699), (1000, 0, 0), (None, 900, 999)])
+def test_no_cache_keeps_a_set_past_a_scheduled_change(
+    tmp_path: Path, keys: Path, every: int | None, low: int, high: int
+) -> None:
+    """The max-age ends before the change, from the moment at which the next run replaces the files."""
     out = tmp_path / "out"
-    await asyncio.to_thread(run, "render", keys, "--out", out)
-    lines = f"""
-        default_type application/json;
-        gzip_static on;
-        location = /{OAUTH} {{ try_files /{OAUTH}.json =404; }}
-    """
-    async with nginx(out, lines) as port, aiohttp.ClientSession() as client:
-        for path in (OAUTH, f"{OAUTH}/acme", "acme/.well-known/openid-configuration"):
-            async with client.get(f"http://127.0.0.1:{port}/{path}", headers={"Accept-Encoding": "gzip"}) as reply:
-                assert (reply.content_type, reply.headers["Content-Encoding"]) == ("application/json", "gzip")
-        done = await asyncio.to_thread(run, "diff", keys, f"http://127.0.0.1:{port}", "--json")
-    pages = json.loads(done.stdout)["pages"]
-    assert (done.returncode, len(pages), {page["same_bytes"] for page in pages}) == (0, 6, {True})
+    due = datetime.fromtimestamp(int(time.time()) + 1000, UTC).isoformat()
+    (keys / "jwks.toml").write_text(f'[keys."b.pem"]\npublish_at = {due}\n')
+    flags = () if every is None else ("--every", str(every))
+    assert run("render", keys, "--out", out, "--max-age", "3600", *flags).returncode == 0
+    for file in json.loads((out / "manifest.json").read_bytes())["files"]:
+        assert low <= int(file["headers"]["Cache-Control"].split("max-age=")[1].split(",")[0]) <= high
 
 
 @pytest.mark.parametrize("swap", ["file-to-folder", "folder-to-file"])

@@ -1,0 +1,49 @@
+"""What is sent where no representation is: problem documents (RFC 9457), and the answer to a preflight request."""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from jwks_server.errors import MethodNotAllowed, NoKeySet, Problem
+from jwks_server.published.representation import CORS, NO_SNIFFING
+
+ALLOW = "GET, HEAD, OPTIONS"
+METHODS = frozenset(ALLOW.split(", "))
+MEDIA_TYPE = "application/problem+json"
+PREFLIGHT = {
+    "Allow": ALLOW,
+    **CORS,
+    "Access-Control-Allow-Methods": ALLOW,
+    "Access-Control-Allow-Headers": "*",
+    "Access-Control-Max-Age": "86400",
+}
+_RETRY_AFTER_SECONDS = "1"
+
+
+def document(error: Problem) -> bytes:
+    """Write an error as a problem document."""
+    return json.dumps(
+        {
+            "type": "about:blank",
+            "title": HTTPStatus(error.status).phrase,
+            "status": error.status,
+            "code": error.code,
+            "detail": error.message,
+        }
+    ).encode()
+
+
+def fields(error: Problem) -> Mapping[str, str]:
+    """Return the header fields of a problem document, which caches must not store."""
+    shared = {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", **CORS, **NO_SNIFFING}
+    return {**shared, **_own_fields(error)}
+
+
+def _own_fields(error: Problem) -> Mapping[str, str]:
+    match error:
+        case MethodNotAllowed():
+            return {"Allow": error.allow}
+        case NoKeySet():
+            return {"Retry-After": _RETRY_AFTER_SECONDS}
+        case _:
+            return {}
