@@ -9,7 +9,7 @@ from typing import Any, Literal
 import click
 from click.shell_completion import shell_complete
 
-from jwks_server import __version__
+from jwks_server import __version__, journal
 from jwks_server.errors import ConfigError, JwksError
 from jwks_server.imports import lighten
 from jwks_server.options.command_line import directory_argument, serve_options
@@ -105,5 +105,5 @@ def _refuse_pem() -> None:
 
 def _fail(error: JwksError) -> None:
     message = _PEM_GIVEN if _PEM.search(error.message) else printable(error.message)
-    click.echo(f"jwks-server: {message} [{error.code}]", err=True)
+    click.echo(f"{journal.prefix('error')}jwks-server: {message} [{error.code}]", err=True)
     sys.exit(error.exit_code)

@@ -16,7 +16,7 @@ from typing import Literal
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
-from jwks_server import console
+from jwks_server import console, journal
 from jwks_server.text import printable
 
 LogFormat = Literal["console", "json"]
@@ -66,7 +66,7 @@ def logging_to_stderr(log_format: LogFormat, log_level: str) -> Iterator[None]:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, journal.with_priority],
         )
     )
     lines: queue.Queue[logging.LogRecord] = queue.Queue(_LINES_WAITING)

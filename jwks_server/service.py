@@ -38,6 +38,8 @@ from jwks_server.threads import in_thread
 _FIRST_LOAD_SECONDS = 5.0
 _ADMIN_CONNECTIONS = 32
 _ADMIN_SHUTDOWN_SECONDS = 1.0
+# What the end takes beside the waits for clients: the admin listener, the tasks, the last log lines.
+_ENDING_SECONDS = 5.0
 
 _log = structlog.get_logger(__name__)
 _seldom = Seldom(_log)
@@ -128,7 +130,7 @@ async def serve(settings: Settings) -> None:
                         systemd.ready()
                         await ending.asked.wait()
                         _log.info("stopping", drain=how.drain, connections=len(connections))
-                        systemd.stopping()
+                        systemd.stopping(how.drain + how.shutdown_timeout + _ENDING_SECONDS)
                         connections.drain()
                         tasks.create_task(_cut(ending, connections), name="cut")
                         await ending.pause(how.drain)

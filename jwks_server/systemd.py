@@ -28,9 +28,13 @@ def reloading() -> None:
     _send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
 
-def stopping() -> None:
-    """Notify systemd that the process is about to end."""
-    _send("STOPPING=1")
+def stopping(seconds: float) -> None:
+    """Notify systemd that the process is about to end.
+
+    Args:
+        seconds: How long that may take. If TimeoutStopSec= is shorter, systemd waits so long nevertheless.
+    """
+    _send(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={round(seconds * _MICROSECONDS)}")
 
 
 async def keep_watchdog() -> None:
