@@ -1,6 +1,7 @@
 """What deploy/ makes: Kustomize's and Helm's objects, read as data."""
 
 import functools
+import json
 import os
 import shutil
 import subprocess
@@ -17,7 +18,10 @@ yaml = pytest.importorskip("yaml", reason="pyyaml is missing: install the extra 
 
 DEPLOY = ROOT / "deploy"
 CHART = DEPLOY / "helm" / "jwks-server"
-COMPONENTS = ("cert-manager", "gateway-api", "ingress", "prometheus-operator")
+COMPONENTS = ("autoscaling", "cert-manager", "gateway-api", "ingress", "private-keys", "prometheus-operator")
+# Kinds of operators, which a cluster has only with their CRDs. kubernetes_validate has no schemas for them.
+CUSTOM = {"Certificate", "HTTPRoute", "PodMonitor", "PrometheusRule", "ServiceMonitor"}
+OLDEST_KUBERNETES = "1.31"
 
 Object = dict[str, Any]
 
@@ -72,6 +76,21 @@ def charted(values: Object | None = None, name: str = "jwks-server", chart: Path
     with helm.Chart.load(chart) as loaded:
         rendered = loaded.render(values, name=name, namespace="default")
     return [one for path, text in rendered.items() if path.endswith(".yaml") for one in read_yaml(text)]
+
+
+def validate(objects: list[Object]) -> None:
+    """Check each built-in kind with its strict schema, of the oldest Kubernetes that is supported and of the newest."""
+    for one in objects:
+        if one["kind"] not in CUSTOM:
+            _validate(json.dumps(one))
+
+
+@functools.cache
+def _validate(text: str) -> None:
+    """Validate an object, once a run: many sets of values render the same ones."""
+    kubernetes_validate = pytest.importorskip("kubernetes_validate", reason="install the extra deploy")
+    for version in (OLDEST_KUBERNETES, kubernetes_validate.latest_version()):
+        kubernetes_validate.validate(json.loads(text), version, strict=True)
 
 
 def the(objects: list[Object], kind: str, name: str = "jwks-server") -> Object:
