@@ -12,7 +12,6 @@ EXCEPTIONS = {
     "commands/judged": "commands/test_verify.py is about it",
     "keys/evaluation": "keys/test_evaluate.py is about it",
     "keys/observation": "keys/test_evaluate.py is about it",
-    "serving/certificate": "serving/test_tls_wire.py is about it",
     "serving/head_buffer": "serving/test_request_head.py is about it",
     "serving/open_connection": "serving/test_connections.py is about it",
     "serving/tls_context": "serving/test_tls_wire.py is about it",
