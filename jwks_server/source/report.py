@@ -1,5 +1,6 @@
 """What a reload gave -> the log, and the counters that metrics and ``/status`` read."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
@@ -15,6 +16,8 @@ from jwks_server.stats import Reloads
 from jwks_server.text import well_formed
 
 _LEVELS = {"file-refused": "error", "finding": "warning"}
+# At a start, more changes than these are counted in one line instead of listed.
+_LISTED_AT_START = 20
 _log = structlog.get_logger(__name__)
 
 
@@ -32,6 +35,7 @@ class Report:
         self._catalog = catalog
         self._reloads = reloads
         self._state_faults: Mapping[str, JwksError] = {}
+        self._loaded = False
 
     def show(self, issuers: Mapping[str, Issuer]) -> None:
         """Let status and metrics see what was decided."""
@@ -90,13 +94,35 @@ class Report:
             findings: The findings that are new, by the issuer's path.
             state_faults: What is wrong with the state, by code.
         """
+        first = not self._loaded and bool(self._catalog.current.entries)
+        many = first and sum(_level(one) == "info" for step in steps for one in step.news.changes) > _LISTED_AT_START
         for step in steps:
             log = _log_of(step.issuer.path)
             for change in (*step.news.changes, *findings.get(step.issuer.path, ())):
-                getattr(log, _LEVELS.get(change.event, "info"))(change.event, **change.fields)
+                level = _level(change)
+                getattr(log, "debug" if many and level == "info" else level)(change.event, **change.fields)
             self._log_faults(step.issuer.path, step.before, step.issuer.evaluation.faults)
         self._log_faults(ROOT, self._state_faults, state_faults)
         self._state_faults = state_faults
+        if first:
+            self._loaded = True
+            self._log_loaded()
+
+    def _log_loaded(self) -> None:
+        """Sum up the first load, which may have been too much to list."""
+        entries = self._catalog.current.entries.values()
+        keys = Counter(key.state for entry in entries for key in (*entry.keyset.keys, *entry.keyset.pending))
+        refused = sum(
+            verdict.outcome == "refused" for one in self._reloads.issuers.values() for verdict in one.verdicts
+        )
+        _log.info(
+            "loaded",
+            issuers=len(entries),
+            published=keys["published"],
+            pending=keys["pending"],
+            retiring=keys["retiring"],
+            refused=refused,
+        )
 
     def _log_faults(self, path: str, before: Mapping[str, JwksError], now: Mapping[str, JwksError]) -> None:
         """Log a fault once when it appears, and once when it is over."""
@@ -107,6 +133,10 @@ class Report:
                 log.error("reload-failed", code=code, reason=fault.message, serving=serving)
         for code in before.keys() - now.keys():
             log.info("reload-recovered", code=code, directory=str(self._directory.folder(path)))
+
+
+def _level(change: Change) -> str:
+    return _LEVELS.get(change.event, "debug" if change.known else "info")
 
 
 def _log_of(path: str) -> structlog.stdlib.BoundLogger:
