@@ -12,10 +12,11 @@ from click.shell_completion import shell_complete
 from jwks_server import __version__, journal
 from jwks_server.errors import ConfigError, JwksError
 from jwks_server.imports import lighten
-from jwks_server.options.command_line import directory_argument, serve_options
+from jwks_server.options.command_line import changed, directory_argument, serve_options
 from jwks_server.options.completion import COMPLETE
 from jwks_server.options.option import PREFIX, Command
 from jwks_server.options.settings import Settings
+from jwks_server.options.table import SERVE
 from jwks_server.options.variables import CODE, unknown
 from jwks_server.text import printable
 
@@ -70,6 +71,7 @@ def serve(*, settings: Settings, log_format: Literal["console", "json"], log_lev
     from jwks_server.logs import logging_to_stderr  # noqa: PLC0415 - as the web server
 
     with logging_to_stderr(log_format, log_level):
+        service.log_start(settings.directory, changed(SERVE))
         service.log_unknown_variables(unknown(os.environ))
         service.run(settings)
 

@@ -6,6 +6,7 @@
     |-- ParserMissing              aiohttp would use its lax parser in Python; exit code 1
     |-- TaskDied                   a background task ended; exit code 1
     |-- TlsInvalid                 the certificate or its key; exit code 1 at start, later the last good pair stays
+    |   `-- TlsExpired, TlsNotYetValid    the certificate's period; at start it is used all the same
     |-- StateDamaged, StateUnusable    the state file; the server continues without it
     |   `-- StateLocked, StateNewer    the file belongs to another server, or to a newer version; it stays as it is
     |-- EditionDamaged             bytes from another process that are not an edition
@@ -87,6 +88,18 @@ class TlsInvalid(JwksError):
     """The TLS certificate and its private key can't be used."""
 
     code = "tls-invalid"
+
+
+class TlsExpired(TlsInvalid):
+    """The TLS certificate has expired."""
+
+    code = "tls-expired"
+
+
+class TlsNotYetValid(TlsInvalid):
+    """The TLS certificate is not valid yet."""
+
+    code = "tls-not-yet-valid"
 
 
 class TaskDied(JwksError):

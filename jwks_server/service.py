@@ -2,23 +2,26 @@
 
 import asyncio
 import gc
+import platform
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import aiohttp.http_parser
 import structlog
 import uvloop
 
-from jwks_server import signals, systemd
+from jwks_server import __version__, signals, systemd
 from jwks_server.errors import ListenError, ParserMissing, TaskDied
 from jwks_server.logs import Seldom
 from jwks_server.options.settings import Loop, Settings
 from jwks_server.options.variables import CODE, Unknown
 from jwks_server.published.catalog import Catalog
 from jwks_server.published.pages import Endpoint
-from jwks_server.serving import access, admin, public
+from jwks_server.serving import admin, public
+from jwks_server.serving.access import AccessLog
 from jwks_server.serving.certificate import Certificate
 from jwks_server.serving.connections import Connections
 from jwks_server.serving.descriptors import room_for_connections
@@ -65,6 +68,22 @@ def run(settings: Settings) -> None:
     signals.ignore()
 
 
+def log_start(directory: Path, changed: str) -> None:
+    """Log what starts.
+
+    Args:
+        directory: The key directory.
+        changed: The options that are not at their defaults.
+    """
+    _log.info(
+        "starting",
+        version=__version__,
+        python=platform.python_version(),
+        directory=str(directory.absolute()),
+        settings=changed,
+    )
+
+
 def log_unknown_variables(variables: Iterable[Unknown]) -> None:
     """Log the environment variables that have no effect."""
     for one in variables:
@@ -95,14 +114,14 @@ async def serve(settings: Settings) -> None:
     reloaded = asyncio.Event()
     reloader = _reloader(settings, directory, catalog, reloads, reloaded)
     app = public.application(catalog, settings.path)
-    log_access = access.log if how.access_log else None
+    log_access = AccessLog(how.trusted_proxies).log if how.access_log else None
     failures: tuple[BaseException, ...] = ()
     try:
         async with (
             asyncio.TaskGroup() as tasks,
             prepared(app, settings.limits, traffic, cache=cache, log_access=log_access) as connections,
             prepared(
-                admin.application(Reported(catalog, reloads, connections), how.admin_hosts),
+                admin.application(Reported(catalog, reloads, connections, certificate), how.admin_hosts),
                 replace(settings.limits, max_connections=_ADMIN_CONNECTIONS),
                 Traffic(),
                 private=True,

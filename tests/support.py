@@ -98,8 +98,9 @@ def certify(
     name: str = "leaf",
     ca: bool = False,
     dns: str | None = None,
+    days: tuple[float, float] = (-1, 90),
 ) -> x509.Certificate:
-    """Certify a key, by itself or by an issuer."""
+    """Certify a key, by itself or by an issuer; it is valid from a day to another one, counted from now."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     signer = issuer[1] if issuer else private
     now = datetime.now(UTC)
@@ -110,8 +111,8 @@ def certify(
         .issuer_name(issuer[0].subject if issuer else subject)
         .public_key(private.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=90))
+        .not_valid_before(now + timedelta(days=days[0]))
+        .not_valid_after(now + timedelta(days=days[1]))
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
     )
     if dns:

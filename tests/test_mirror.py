@@ -12,7 +12,6 @@ EXCEPTIONS = {
     "commands/judged": "commands/test_verify.py is about it",
     "keys/evaluation": "keys/test_evaluate.py is about it",
     "keys/observation": "keys/test_evaluate.py is about it",
-    "serving/certificate": "serving/test_tls_wire.py is about it",
     "serving/head_buffer": "serving/test_request_head.py is about it",
     "serving/open_connection": "serving/test_connections.py is about it",
     "serving/tls_context": "serving/test_tls_wire.py is about it",
@@ -25,6 +24,7 @@ EXCEPTIONS = {
     "source/history": "source/test_issuers.py is about it",
     "source/owned": "source/test_state.py is about it",
     "source/places": "source/test_watch.py is about it",
+    "source/report": "source/test_reload.py is about it",
     "source/remembered": "source/test_state.py is about it",
     "keys/assign": "keys/test_build.py is about it",
 }

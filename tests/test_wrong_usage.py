@@ -124,6 +124,7 @@ TEXTS: Mapping[str, tuple[str, ...]] = {
     ),
     "--media-type": ("json", "application/", "/json", "application/json; charset", "a/b\nc: d", "a b/c"),
     "--pattern": ("a/*.pem", ".*", "[z-a]", "[!9-0].pem", "x[ab-a]", "../*"),
+    "--trusted-proxy": ("10.0.0.1/8", "proxy", "10.0.0.0/33", "10.0.0.0,10.1.0.0", "UNIX"),
     "--unix-mode": ("rw", "888", "1777", "-1", "0x1ff"),
     "--passphrase-file": ("MISSING", "KEYS", "KEYS/a.pem/b", "LOOP"),
     "--state": ("KEYS",),

@@ -36,10 +36,12 @@ class Change:
             ``key-withdrawn``, ``file-duplicate``, ``file-refused``, ``file-kept``, ``finding`` or
             ``issuer-withdrawn``.
         fields: File, kid, alg, code, reason and times, as far as they apply.
+        known: Whether the state says that it was so before a restart.
     """
 
     event: str
     fields: Mapping[str, str]
+    known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ def changes(previous: Evaluation, current: Evaluation) -> Iterator[Change]:
             if _without_until(change) not in known:
                 yield Change(change[0], dict(change[1]))
     before, after = _standings(previous), _standings(current)
+    remembered = _remembered(previous)
     for identity, standing in before.items():
         # A pending key was in no set, so that it can't leave one; revoked and removed keys have left.
         if identity not in after and standing.stage in {"published", "retiring"}:
@@ -71,7 +74,8 @@ def changes(previous: Evaluation, current: Evaluation) -> Iterator[Change]:
         last = before.get(identity)
         if last is None or not standing.same_as(last):
             key = standing.key or (last.key if last else None)
-            yield Change(f"key-{standing.stage}", _fields(identity[0], standing.verdict, key, standing.stage))
+            same = (identity, standing.stage, key.json if key else b"") in remembered
+            yield Change(f"key-{standing.stage}", _fields(identity[0], standing.verdict, key, standing.stage), same)
     if current.gone and previous.serves:
         yield Change("issuer-withdrawn", {})
 
@@ -80,6 +84,14 @@ def new_findings(previous: Evaluation, current: Evaluation) -> Iterator[Change]:
     """List the findings that are new."""
     known = frozenset(previous.findings)
     return (Change("finding", asdict(finding)) for finding in current.findings if finding not in known)
+
+
+def _remembered(previous: Evaluation) -> frozenset[tuple[tuple[str, str], str, bytes]]:
+    """Take from the first evaluation's past what the state holds: each key with its stage and its JWK."""
+    if previous.decided_at is not None or previous.keyset is None:
+        return frozenset()
+    keys = (*previous.keyset.keys, *previous.keyset.pending)
+    return frozenset((key.identity, key.state, key.json) for key in keys)
 
 
 def _standings(evaluation: Evaluation) -> dict[tuple[str, str], _Standing]:

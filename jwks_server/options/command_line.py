@@ -3,7 +3,8 @@
 import functools
 import os
 import re
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from jwks_server.address import Address, AnyAddress, parse_address
 from jwks_server.errors import ConfigError
 from jwks_server.keys.policy import Policy
 from jwks_server.options.completion import Folder
-from jwks_server.options.option import Argument, Option
+from jwks_server.options.option import Argument, Mode, Option
 from jwks_server.options.settings import Limits, Listening, Settings, Timing
 from jwks_server.options.table import ADMIN_BIND, ADMIN_HOST, BIND, DIRECTORY_VARIABLE, KEY_OPTIONS, SERVER_OPTIONS
 
@@ -80,6 +81,29 @@ def serve_options(command: Decorated) -> Decorated:
     return with_options(*KEY_OPTIONS, *SERVER_OPTIONS)(with_settings)
 
 
+def changed(options: Iterable[Option]) -> str:
+    """Write the options of the running command that are not at their defaults, as on a command line.
+
+    No option takes a secret as its value: those are in files, of which only the name is an option's value.
+    """
+    given = click.get_current_context().params
+    words: list[str] = []
+    for option in options:
+        value = given[_name(option)]
+        if option.type is None:
+            words += [option.flag] if value else []
+            continue
+        texts = [_written(option, one) for one in (value if option.repeatable else (value,)) if one is not None]
+        default = str(option.default).split() if option.repeatable else [str(option.default)]
+        if texts != default:
+            words += [word for text in texts for word in (option.flag, text)]
+    return shlex.join(words)
+
+
+def _written(option: Option, value: object) -> str:
+    return f"{value:o}" if isinstance(option.type, Mode) else str(value)
+
+
 def _name(option: Option) -> str:
     return option.parameter or option.flag.removeprefix("--").replace("-", "_")
 
@@ -129,7 +153,16 @@ def _listening(given: Mapping[str, Any]) -> Listening:
     # What healthcheck and people who know the address ask for is answered without another option.
     own = (one.host.lower() for one in admin if isinstance(one, Address) and one.host)
     hosts = (*map(_host, given["admin_host"]), *own)
-    listening: Listening = _fill(Listening, {**given, "public": public, "admin": admin, "admin_hosts": hosts})
+    listening: Listening = _fill(
+        Listening,
+        {
+            **given,
+            "public": public,
+            "admin": admin,
+            "admin_hosts": hosts,
+            "trusted_proxies": given["trusted_proxy"],
+        },
+    )
     return listening
 
 

@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import ip_network
 from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from jwks_server.errors import ConfigError
+from jwks_server.options.settings import UNIX
 
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -77,6 +79,21 @@ class Mode(click.ParamType[int]):
         if not 0 <= mode <= _MODE_BITS:
             self.fail(f"{value} is not a mode in octal; write, for example, 660.", param, ctx)
         return mode
+
+
+class Network(click.ParamType[Any]):
+    """The network of a proxy, or ``unix`` for the other end of a unix socket."""
+
+    name = "network"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - click's own signature
+        """Read an address or a network in CIDR notation."""
+        if value == UNIX:
+            return value
+        try:
+            return ip_network(value)
+        except ValueError:
+            self.fail(f"{value} is not a network; write, for example, 10.0.0.0/8, 192.0.2.1 or unix.", param, ctx)
 
 
 @dataclass(frozen=True, slots=True)

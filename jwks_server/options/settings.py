@@ -2,8 +2,9 @@
 
 import re
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from jwks_server.address import AnyAddress
 from jwks_server.errors import ConfigError
@@ -11,6 +12,9 @@ from jwks_server.keys.metadata import OAUTH, OPENID
 from jwks_server.keys.policy import Policy
 
 Loop = Literal["uvloop", "asyncio"]
+# The peers of a unix socket have no address.
+UNIX: Final = "unix"
+Proxies = tuple[IPv4Network | IPv6Network | Literal["unix"], ...]
 
 # RFC 3986 section 3.3, without percent-encoding.
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+")
@@ -89,6 +93,7 @@ class Listening:
         drain: How long to accept connections after SIGTERM, in seconds.
         shutdown_timeout: How long to wait for open connections after that, in seconds.
         access_log: Whether each reply is logged.
+        trusted_proxies: The networks, or ``UNIX``, of the proxies whose word counts for a client's address in the log.
 
     Raises:
         ConfigError: There is a certificate without a key, or a key without a certificate.
@@ -104,6 +109,7 @@ class Listening:
     drain: float = 0.0
     shutdown_timeout: float = 10.0
     access_log: bool = False
+    trusted_proxies: Proxies = ()
 
     def __post_init__(self) -> None:
         if bool(self.tls_cert) != bool(self.tls_key):

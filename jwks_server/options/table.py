@@ -7,7 +7,7 @@ import click
 
 from jwks_server.keys.kinds import ED_ALGS, OPTIONAL_KINDS, RSA_ALGS, KidScheme
 from jwks_server.keys.policy import MAX_SECONDS
-from jwks_server.options.option import Group, Mode, Option, Seconds, Whole
+from jwks_server.options.option import Group, Mode, Network, Option, Seconds, Whole
 from jwks_server.options.settings import Loop
 
 DIRECTORY_VARIABLE = "JWKS_SERVER_DIR"
@@ -209,6 +209,15 @@ SERVER_OPTIONS = (
         "How long to wait for open connections after the listeners are closed.",
     ),
     _switch("--access-log", Group.LOGGING, "Log each reply."),
+    Option(
+        "--trusted-proxy",
+        Group.LOGGING,
+        "In the access log, believe this proxy's X-Forwarded-For or Forwarded field. An address, a network, or unix "
+        "for unix sockets. Can be repeated.",
+        Network(),
+        metavar="CIDR",
+        repeatable=True,
+    ),
     _one_of(
         "--log-format", Group.LOGGING, ("console", "json"), "console", "Log text for people, or JSON for machines."
     ),

@@ -4,11 +4,13 @@ import asyncio
 import os
 import ssl
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
 
 from jwks_server.errors import TlsInvalid
+from jwks_server.keys.validity import Validity, validity
 from jwks_server.serving.tls_context import Pair, load, new_context, read
 from jwks_server.threads import in_thread
 
@@ -26,23 +28,44 @@ class Certificate:
     Args:
         chain: The chain's PEM file, leaf first.
         key: The private key's PEM file, not encrypted.
+        clock: Seconds since the epoch, for tests.
 
     Attributes:
         context: For the next handshakes; open connections keep the certificate that they were shown.
+        validity: When the certificate that is shown is valid; None where that can't be read.
+        loaded: When it was loaded, in seconds since the epoch.
+        refused: Why the files are not what is shown; None if they are.
 
     Raises:
-        TlsInvalid: The files can't be used.
+        TlsInvalid: The files can't be used. A certificate that clients refuse for its period only costs a log line
+            here: there is none to show instead.
     """
 
-    def __init__(self, chain: str, key: str) -> None:
+    def __init__(self, chain: str, key: str, clock: Callable[[], float] = time.time) -> None:
         self._files = chain, key
+        self._clock = clock
         self._seen = self._fingerprint()
-        self._error: TlsInvalid | None = None
         self._asked = asyncio.Event()
         self._waiting: list[asyncio.Future[None]] = []
         self._pair = read(self._files)
         self.context = new_context(self._pair)
+        self.validity: Validity | None = validity(self._pair.chain)
+        self.loaded = clock()
+        self.refused: TlsInvalid | None = None
+        self._logged: tuple[TlsInvalid, ...] = ()
         self._made = time.monotonic()
+        self._log_faults()
+
+    @property
+    def file(self) -> str:
+        """The chain's file."""
+        return self._files[0]
+
+    @property
+    def faults(self) -> tuple[TlsInvalid, ...]:
+        """What is wrong now: with the files if they are refused, and with the certificate that is shown."""
+        shown = self.validity.fault("use", self._clock()) if self.validity else None
+        return tuple(one for one in (self.refused, shown) if one)
 
     async def follow(self) -> None:
         """Reload the files when they change; this never returns. A bad pair leaves the last good one in place."""
@@ -55,9 +78,12 @@ class Certificate:
                 # A file system that hangs leaves a thread behind; it must not stop later reloads.
                 await asyncio.wait_for(self._reload_if_changed(), _READ_SECONDS)
             except TimeoutError:
-                self._fail(TlsInvalid(f"{self._files[0]} or {self._files[1]} can't be read in time; check the disk."))
+                self.refused = TlsInvalid(
+                    f"{self._files[0]} or {self._files[1]} can't be read in time; check the disk."
+                )
             except TlsInvalid as error:
-                self._fail(error)
+                self.refused = error
+            self._log_faults()
             for one in waiting:
                 if not one.done():
                     one.set_result(None)
@@ -73,16 +99,27 @@ class Certificate:
 
     async def _reload_if_changed(self) -> None:
         seen = await in_thread(self._fingerprint)
-        if seen == self._seen and not self._error:
+        if seen == self._seen and not self.refused:
             return
-        pair, context = await in_thread(self._load)
+        pair, context, period = await in_thread(self._load)
         self._show(pair, context)
-        self._error, self._seen = None, seen
-        _log.info("tls-reloaded", certificate=self._files[0])
+        self.validity, self.loaded = period, self._clock()
+        self.refused, self._seen = None, seen
+        _log.info("tls-reloaded", certificate=self.file)
 
-    def _load(self) -> tuple[Pair, ssl.SSLContext]:
+    def _load(self) -> tuple[Pair, ssl.SSLContext, Validity | None]:
+        """Read the files, and refuse a certificate outside of its period while the one that is shown is good.
+
+        Raises:
+            TlsInvalid: The files can't be used.
+        """
         pair = read(self._files)
-        return pair, new_context(pair)
+        context, period = new_context(pair), validity(pair.chain)
+        now = self._clock()
+        fault = period.fault(self.file, now) if period else None
+        if fault and not (self.validity and self.validity.fault(self.file, now)):
+            raise fault
+        return pair, context, period
 
     def _show(self, pair: Pair, context: ssl.SSLContext) -> None:
         """Show a chain that a new context has accepted, in the live one: so its session tickets stay valid.
@@ -102,10 +139,15 @@ class Certificate:
     def _renew(self, context: ssl.SSLContext) -> None:
         self.context, self._made = context, time.monotonic()
 
-    def _fail(self, error: TlsInvalid) -> None:
-        if error != self._error:
-            _log.error("tls-failed", code=error.code, reason=error.message)
-        self._error = error
+    def _log_faults(self) -> None:
+        """Log a fault once when it appears, and once when it is over."""
+        faults, before = self.faults, self._logged
+        for fault in faults:
+            if fault not in before:
+                _log.error("tls-failed", code=fault.code, reason=fault.message)
+        for code in {one.code for one in before} - {one.code for one in faults}:
+            _log.info("tls-recovered", code=code, certificate=self.file)
+        self._logged = faults
 
     def _fingerprint(self) -> tuple[object, ...]:
         try:

@@ -17,6 +17,7 @@ correct:
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import cast
 
@@ -75,7 +76,8 @@ class HttpConnection(OpenConnection):
                 elif self.unanswered:
                     connections.note_response(self)
                 if connections.log_access:
-                    connections.log_access(self.peer, data, reply.answer.status, reply.answer.size, "cache")
+                    answer = reply.answer
+                    connections.log_access(self.peer, data, answer.status, answer.size, "cache", self.began)
                 return
             if request_head.is_whole(data) and len(data) <= connections.limits.max_head:
                 self._forward(data)
@@ -214,11 +216,26 @@ class HttpConnection(OpenConnection):
             self._resume_reading()
 
 
+class _TimedConnection(HttpConnection):
+    """A connection that takes the time for the access log. Without the log, no connection pays for it."""
+
+    def data_received(self, data: bytes) -> None:
+        """Take the time, unless a request is with aiohttp: what arrives meanwhile is another one."""
+        if self.state not in _WITH_AIOHTTP:
+            self.began = time.perf_counter()
+        super().data_received(data)
+
+
+def new_connection(connections: Connections) -> HttpConnection:
+    """Begin a connection."""
+    return (_TimedConnection if connections.log_access else HttpConnection)(connections)
+
+
 def http_connections(connections: Connections) -> Callable[[], HttpConnection]:
     """Return the protocol factory for a listener without TLS."""
 
     def begin() -> HttpConnection:
-        connection = HttpConnection(connections)
+        connection = new_connection(connections)
         connections.admit(connection)
         return connection
 

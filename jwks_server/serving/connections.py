@@ -24,7 +24,7 @@ _EVICTED_AT_ONCE = 1 / 64
 
 _log = structlog.get_logger(__name__)
 
-LogAccess = Callable[[str, bytes, int, int, ServedBy], None]
+LogAccess = Callable[[str, bytes, int, int, ServedBy, float], None]
 
 
 class Connection(Protocol):
@@ -54,7 +54,7 @@ class Connections:
         cache: The response cache; None for none.
         traffic: Counts what clients did.
         log_access: Called for each answer with the client's address, the request, the status, the size of the
-            reply, and what served it; None for no access log.
+            reply, what served it, and when the request arrived; None for no access log.
 
     Attributes:
         time: The event loop's clock at the last tick: exact enough for deadlines, and cheap to read.

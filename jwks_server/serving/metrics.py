@@ -1,6 +1,7 @@
 """What the program reports -> Prometheus metrics, computed when they are scraped."""
 
 import platform
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from jwks_server import __version__
 from jwks_server.serving import issuer_metrics
+from jwks_server.serving.certificate import Certificate
 from jwks_server.serving.compressed import Part
 from jwks_server.serving.issuer_metrics import PREFIX
 from jwks_server.serving.slices import PerIssuer, in_slices
@@ -78,6 +80,7 @@ class _Whole(Collector):
         )
         yield _gauge("draining", "Whether the process received SIGTERM.", (), {(): reported.connections.draining})
         yield from _of_reloads(reported.reloads)
+        yield from _of_certificate(reported.certificate)
         yield from _of_traffic(reported.connections.traffic, len(reported.connections))
 
 
@@ -92,6 +95,29 @@ def _of_reloads(reloads: Reloads) -> Iterator[Metric]:
         yield SummaryMetricFamily(
             f"{PREFIX}{name}_duration_seconds", meaning, count_value=span.count, sum_value=span.seconds
         )
+
+
+def _of_certificate(certificate: Certificate | None) -> Iterator[Metric]:
+    period = certificate.validity if certificate else None
+    for name, when in (("not_before", "begins"), ("not_after", "ends")):
+        yield _gauge(
+            f"serving_certificate_{name}_timestamp_seconds",
+            f"When the validity period of the certificate for TLS {when}.",
+            (),
+            {(): getattr(period, name)} if period else {},
+        )
+    yield _gauge(
+        "serving_certificate_last_reload_successful",
+        "Whether the certificate for TLS is the one in its files.",
+        (),
+        {(): not certificate.refused} if certificate else {},
+    )
+    yield _gauge(
+        "serving_certificate_faults",
+        "What is wrong now with the certificate for TLS or its files.",
+        ("code",),
+        Counter((one.code,) for one in certificate.faults) if certificate else {},
+    )
 
 
 def _of_traffic(traffic: Traffic, connections: int) -> Iterator[Metric]:

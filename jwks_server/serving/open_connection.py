@@ -27,12 +27,14 @@ class OpenConnection(asyncio.Protocol):
     Attributes:
         state: What it is in the middle of.
         since: When it last made progress, by the connections' clock: it opened, a head began, a reply was written.
+        began: When the last of a request arrived, by ``time.perf_counter``; only kept for the access log.
         unanswered: Whether it has not been given a reply yet.
         admitted: Whether it may stay open.
     """
 
     # Class attributes as defaults: a connection that is answered from the cache sets few of them.
     state = State.IDLE
+    began = 0.0
     unanswered = True
     admitted = True
     _wire: Wire = _NOT_CONNECTED
@@ -74,7 +76,7 @@ class OpenConnection(asyncio.Protocol):
         if self.unanswered:
             self._connections.note_response(self)
         if self._connections.log_access:
-            self._connections.log_access(self.peer, request, status, size, served_by)
+            self._connections.log_access(self.peer, request, status, size, served_by, self.began)
         if closes:
             self._finish(size)
 

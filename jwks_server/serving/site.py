@@ -9,7 +9,7 @@ from aiohttp import web
 from jwks_server.address import AnyAddress
 from jwks_server.options.settings import Limits, Listening
 from jwks_server.serving.certificate import Certificate
-from jwks_server.serving.connection import HttpConnection, http_connections
+from jwks_server.serving.connection import http_connections, new_connection
 from jwks_server.serving.connections import Connections, LogAccess
 from jwks_server.serving.exchange import State
 from jwks_server.serving.handshakes import Handshakes
@@ -87,7 +87,7 @@ def tls_connections(connections: Connections, certificate: Certificate) -> Calla
     handshakes = Handshakes(connections)
 
     def begin() -> TlsWire:
-        connection = HttpConnection(connections)
+        connection = new_connection(connections)
         connection.state = State.HANDSHAKING
         connections.admit(connection)
         return TlsWire(connection, certificate, handshakes)

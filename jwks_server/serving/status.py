@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from jwks_server import __version__
+from jwks_server.errors import JwksError
 from jwks_server.keys.instants import utc
 from jwks_server.keys.keyset import Key
 from jwks_server.keys.verdict import document
 from jwks_server.published.catalog import Catalog
+from jwks_server.serving.certificate import Certificate
 from jwks_server.serving.compressed import Part
 from jwks_server.serving.connections import Connections
 from jwks_server.serving.slices import Facts, PerIssuer, Steps, in_slices
@@ -25,12 +27,14 @@ class Reported:
         catalog: What is served.
         reloads: The outcomes of the reloads, and what was decided about each issuer.
         connections: The public listener's connections and traffic.
+        certificate: The public listener's certificate; None without TLS.
         started: When the program began, in seconds since the epoch.
     """
 
     catalog: Catalog
     reloads: Reloads
     connections: Connections
+    certificate: Certificate | None = None
     started: float = field(default_factory=time.time)
 
     def unready(self) -> str:
@@ -87,15 +91,30 @@ def summary(reported: Reported) -> dict[str, Any]:
         "draining": reported.connections.draining,
         "connections": len(reported.connections),
         "watch": reloads.watch,
+        "certificate": _certificate(reported.certificate),
         "reload": {
             "last": _last(reloads),
             "last_success": _time(reloads.last_success),
-            "faults": {
-                issuer: [{"code": one.code, "reason": one.message} for one in errors]
-                for issuer, errors in reloads.faults.items()
-            },
+            "faults": {issuer: _faults(errors) for issuer, errors in reloads.faults.items()},
         },
     }
+
+
+def _certificate(certificate: Certificate | None) -> dict[str, Any] | None:
+    if certificate is None:
+        return None
+    period = certificate.validity
+    return {
+        "file": certificate.file,
+        "loaded": utc(certificate.loaded),
+        "not_before": _time(period.not_before if period else None),
+        "not_after": _time(period.not_after if period else None),
+        "faults": _faults(certificate.faults),
+    }
+
+
+def _faults(errors: Iterable[JwksError]) -> list[dict[str, str]]:
+    return [{"code": one.code, "reason": one.message} for one in errors]
 
 
 def _last(reloads: Reloads) -> dict[str, Any] | None:

@@ -5,8 +5,6 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 
-import structlog
-
 from jwks_server.errors import JwksError, SourceError
 from jwks_server.keys.evaluation import Rules
 from jwks_server.keys.policy import Policy
@@ -17,19 +15,16 @@ from jwks_server.source.clock import Clock
 from jwks_server.source.directory import Directory, Seen
 from jwks_server.source.issuers import Issuers, Step
 from jwks_server.source.remembered import Remembered
+from jwks_server.source.report import Report
 from jwks_server.source.state import StateFile
 from jwks_server.source.triggers import EVERYWHERE, Trigger, Triggers
 from jwks_server.stats import Reloads
-from jwks_server.text import well_formed
 from jwks_server.threads import in_thread
 
 # The clock may be set; beyond that, no time is waited for in one piece.
 _LONGEST_WAIT_SECONDS = 3600.0
 # The rescan's share of a core, at most; evaluating what it saw, and the watch, need another hundredth each.
 _RESCAN_SHARE = 0.03
-
-_LEVELS = {"file-refused": "error", "finding": "warning"}
-_log = structlog.get_logger(__name__)
 
 
 class Reloader:
@@ -72,7 +67,7 @@ class Reloader:
         self._timing = timing
         rules = Rules(defaults, timing.grace_period, timing.propagation)
         self._issuers = Issuers(directory, rules, endpoint, Remembered(state))
-        self._reloads = reloads or Reloads()
+        self._report = Report(directory, catalog, reloads or Reloads())
         self._done = done
         self._clock = Clock(clock, None) if clock else Clock()
         self._state_faults: Mapping[str, JwksError] = {}
@@ -111,26 +106,23 @@ class Reloader:
             triggers: Each with the path of the issuer that it is about; none to observe everything.
         """
         began = time.monotonic()
-        before = self._state_faults
         steps = await in_thread(partial(self._load, triggers))
         self._publish(steps)
-        self._record(triggers, steps, time.monotonic() - began)
+        self._report.record(
+            triggers,
+            steps,
+            self._issuers.by_path,
+            self._state_faults,
+            at=self._clock(),
+            seconds=time.monotonic() - began,
+            scan=self._cost,
+        )
         decided = [step.issuer.path for step in steps if step.news.decided and not step.news.gone]
         # Clients don't wait for this: what it looks over is published.
         findings = await in_thread(partial(self._issuers.lint, decided, self._clock())) if decided else {}
         if findings:
-            self._show()
-        for step in steps:
-            log = self._log_of(step.issuer.path)
-            for change in (*step.news.changes, *findings.get(step.issuer.path, ())):
-                getattr(log, _LEVELS.get(change.event, "info"))(change.event, **change.fields)
-            self._log_faults(step.issuer.path, step.before, step.issuer.evaluation.faults)
-        self._log_faults(ROOT, before, self._state_faults)
-
-    def _show(self) -> None:
-        """Let status and metrics see what was decided."""
-        issuers = self._issuers.by_path
-        self._reloads.issuers = {path: issuers[path].evaluation for path in sorted(issuers)}
+            self._report.show(self._issuers.by_path)
+        self._report.log(steps, findings, self._state_faults)
 
     def _publish(self, steps: Iterable[Step]) -> None:
         current = self._catalog.current
@@ -145,26 +137,7 @@ class Reloader:
         )
         if changes or awaited != current.awaited:
             self._catalog.publish(changes, awaited)
-        self._show()
-
-    def _record(self, triggers: Iterable[tuple[Trigger, str]], steps: Sequence[Step], seconds: float) -> None:
-        faults = {
-            well_formed(path): tuple(one.evaluation.faults.values())
-            for path, one in self._issuers.by_path.items()
-            if one.evaluation.faults
-        }
-        if self._state_faults:
-            faults[ROOT] = (*faults.get(ROOT, ()), *self._state_faults.values())
-        published = any(step.news.entry or step.news.gone for step in steps)
-        failed = self._state_faults or any(step.issuer.evaluation.faults for step in steps)
-        self._reloads.add(
-            sorted({trigger for trigger, _ in triggers}) or ["start"],
-            "failed" if failed else "published" if published else "unchanged",
-            at=self._clock(),
-            seconds=seconds,
-            scan=self._cost,
-            faults=faults,
-        )
+        self._report.show(self._issuers.by_path)
 
     def _load(self, triggers: Collection[tuple[Trigger, str]]) -> Sequence[Step]:
         """Observe the directory, and evaluate what it or the time has changed. Runs in a thread."""
@@ -188,17 +161,3 @@ class Reloader:
             self._issuers.remembered.put(self._issuers.keysets())
         self._state_faults = self._issuers.remembered.save()
         return steps
-
-    def _log_of(self, path: str) -> structlog.stdlib.BoundLogger:
-        log: structlog.stdlib.BoundLogger = _log if path == ROOT else _log.bind(issuer=path)
-        return log
-
-    def _log_faults(self, path: str, before: Mapping[str, JwksError], now: Mapping[str, JwksError]) -> None:
-        """Log a fault once when it appears, and once when it is over."""
-        log = self._log_of(path)
-        for code, fault in now.items():
-            if before.get(code) != fault:
-                serving = path in self._catalog.current.entries
-                log.error("reload-failed", code=code, reason=fault.message, serving=serving)
-        for code in before.keys() - now.keys():
-            log.info("reload-recovered", code=code, directory=str(self._directory.folder(path)))

@@ -38,6 +38,21 @@ def test_keys_that_come_and_go() -> None:
     assert events(second, evaluated([B, C, bad], Policy(), second, 20)) == []
 
 
+def test_what_the_state_remembers_is_known() -> None:
+    """After a restart, a key is known where the state has it in the same stage and with the same members."""
+    state = Evaluation(evaluated([A, B], LATER).keyset)
+    known = {one.fields["file"]: (one.event, one.known) for one in changes(state, evaluated([A, B, C], LATER, state))}
+    assert known == {
+        "a.pem": ("key-pending", True),
+        "b.pem": ("key-published", True),
+        "c.pem": ("key-published", False),
+    }
+    now = evaluated([A, B], LATER, state, 50)
+    assert [(one.fields["file"], one.known) for one in changes(state, now)] == [("a.pem", False), ("b.pem", True)]
+    other = Policy(files={**LATER.files, "b.pem": KeyPolicy(kid="other")})
+    assert [one.known for one in changes(state, evaluated([A, B], other, state))] == [True, False]
+
+
 def test_key_that_another_file_publishes_now() -> None:
     """A key whose publishing file changes is told with the new file: the log's last word is the file's outcome."""
     same = replace(A, name="z.pem")

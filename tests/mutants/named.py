@@ -286,8 +286,8 @@ NAMED = (
     Mutant(
         "faults are not logged",
         "A fault is logged once when it appears, and once when it is over.",
-        "source/reload.py",
-        "        self._log_faults(ROOT, before, self._state_faults)\n",
+        "source/report.py",
+        "        self._log_faults(ROOT, self._state_faults, state_faults)\n",
         "",
         ("source/test_reload.py::test_each_fault_is_logged_once",),
     ),

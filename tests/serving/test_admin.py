@@ -172,6 +172,7 @@ async def test_access_log(tmp_path: Path, served_by: str) -> None:
     assert {one["remote"] for one in lines} == {"127.0.0.1"}
     assert lines[1]["method"] == "GET"
     assert lines[1]["target"] == "/.well-known/jwks.json"
+    assert all(one["duration"] > 0 for one in lines)
     assert lines[1]["bytes"] == len(reply)
 
 

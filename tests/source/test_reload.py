@@ -1,6 +1,7 @@
 """Trigger -> read -> build -> publish."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -85,6 +86,44 @@ async def test_one_reload_at_a_time_and_one_more(tmp_path: Path) -> None:
         await asyncio.sleep(0)
     running.cancel()
     assert len(reads) == 2
+
+
+async def lines_of_a_start(path: Path, state: Path | None = None) -> list[tuple[str, str, int]]:
+    """Start, and count the lines by event and level."""
+    with capture_logs() as logs:
+        file = StateFile(state) if state else None
+        await Reloader(Directory(path, ["*.pem"]), Policy(), Catalog(), ENDPOINT, timing=Timing(), state=file).reload()
+    told = Counter((line["event"], line["log_level"]) for line in logs if line["event"] != "finding")
+    return sorted((event, level, number) for (event, level), number in told.items())
+
+
+async def test_a_large_start_is_summed_up(tmp_path: Path) -> None:
+    """A first load with many keys is one line, and each key is at level debug; a bad file is a line as always."""
+    for number in range(11):
+        folder = tmp_path / f"issuer{number}"
+        folder.mkdir()
+        for name in range(2):
+            (folder / f"{name}.pem").write_bytes(public_pem(key("P-256", name)))
+    (folder / "bad.pem").write_bytes(b"nonsense")
+    assert await lines_of_a_start(tmp_path) == [
+        ("file-refused", "error", 1),
+        ("key-published", "debug", 22),
+        ("loaded", "info", 1),
+    ]
+
+
+async def test_what_was_published_before_a_restart_is_no_news(tmp_path: Path) -> None:
+    """With a state file, a start lists only the keys that are new."""
+    keys, state = tmp_path / "keys", tmp_path / "state.json"
+    keys.mkdir()
+    (keys / "a.pem").write_bytes(public_pem(key("P-256")))
+    assert ("key-published", "info", 1) in await lines_of_a_start(keys, state)
+    (keys / "b.pem").write_bytes(public_pem(key("P-256", 1)))
+    assert await lines_of_a_start(keys, state) == [
+        ("key-published", "debug", 1),
+        ("key-published", "info", 1),
+        ("loaded", "info", 1),
+    ]
 
 
 async def test_each_fault_is_logged_once(tmp_path: Path) -> None:

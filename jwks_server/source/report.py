@@ -1,0 +1,144 @@
+"""What a reload gave -> the log, and the counters that metrics and ``/status`` read."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import structlog
+
+from jwks_server.errors import JwksError
+from jwks_server.keys.changes import Change
+from jwks_server.published.catalog import ROOT, Catalog
+from jwks_server.source.directory import Directory
+from jwks_server.source.issuer import Issuer
+from jwks_server.source.issuers import Step
+from jwks_server.source.triggers import Trigger
+from jwks_server.stats import Reloads
+from jwks_server.text import well_formed
+
+_LEVELS = {"file-refused": "error", "finding": "warning"}
+# At a start, more changes than these are counted in one line instead of listed.
+_LISTED_AT_START = 20
+_log = structlog.get_logger(__name__)
+
+
+class Report:
+    """Reports what each reload gave.
+
+    Args:
+        directory: Where the key files are.
+        catalog: What is served.
+        reloads: Where the outcomes are counted.
+    """
+
+    def __init__(self, directory: Directory, catalog: Catalog, reloads: Reloads) -> None:
+        self._directory = directory
+        self._catalog = catalog
+        self._reloads = reloads
+        self._state_faults: Mapping[str, JwksError] = {}
+        self._loaded = False
+
+    def show(self, issuers: Mapping[str, Issuer]) -> None:
+        """Let status and metrics see what was decided."""
+        self._reloads.issuers = {path: issuers[path].evaluation for path in sorted(issuers)}
+
+    def record(  # noqa: PLR0913 - the facts of a reload
+        self,
+        triggers: Iterable[tuple[Trigger, str]],
+        steps: Sequence[Step],
+        issuers: Mapping[str, Issuer],
+        state_faults: Mapping[str, JwksError],
+        *,
+        at: float,
+        seconds: float,
+        scan: float,
+    ) -> None:
+        """Count a reload, and take note of what is wrong.
+
+        Args:
+            triggers: What asked for it, with the issuer that each is about.
+            steps: What became of each issuer that it looked at.
+            issuers: All issuers, by their path.
+            state_faults: What is wrong with the state, by code.
+            at: When it ended, in seconds since the epoch.
+            seconds: Its duration in seconds.
+            scan: The duration of its scan, in seconds.
+        """
+        faults = {
+            well_formed(path): tuple(one.evaluation.faults.values())
+            for path, one in issuers.items()
+            if one.evaluation.faults
+        }
+        if state_faults:
+            faults[ROOT] = (*faults.get(ROOT, ()), *state_faults.values())
+        published = any(step.news.entry or step.news.gone for step in steps)
+        failed = state_faults or any(step.issuer.evaluation.faults for step in steps)
+        self._reloads.add(
+            sorted({trigger for trigger, _ in triggers}) or ["start"],
+            "failed" if failed else "published" if published else "unchanged",
+            at=at,
+            seconds=seconds,
+            scan=scan,
+            faults=faults,
+        )
+
+    def log(
+        self,
+        steps: Sequence[Step],
+        findings: Mapping[str, Sequence[Change]],
+        state_faults: Mapping[str, JwksError],
+    ) -> None:
+        """Log what is new.
+
+        Args:
+            steps: What became of each issuer.
+            findings: The findings that are new, by the issuer's path.
+            state_faults: What is wrong with the state, by code.
+        """
+        first = not self._loaded and bool(self._catalog.current.entries)
+        many = first and sum(_level(one) == "info" for step in steps for one in step.news.changes) > _LISTED_AT_START
+        for step in steps:
+            log = _log_of(step.issuer.path)
+            for change in (*step.news.changes, *findings.get(step.issuer.path, ())):
+                level = _level(change)
+                getattr(log, "debug" if many and level == "info" else level)(change.event, **change.fields)
+            self._log_faults(step.issuer.path, step.before, step.issuer.evaluation.faults)
+        self._log_faults(ROOT, self._state_faults, state_faults)
+        self._state_faults = state_faults
+        if first:
+            self._loaded = True
+            self._log_loaded()
+
+    def _log_loaded(self) -> None:
+        """Sum up the first load, which may have been too much to list."""
+        entries = self._catalog.current.entries.values()
+        keys = Counter(key.state for entry in entries for key in (*entry.keyset.keys, *entry.keyset.pending))
+        refused = sum(
+            verdict.outcome == "refused" for one in self._reloads.issuers.values() for verdict in one.verdicts
+        )
+        _log.info(
+            "loaded",
+            issuers=len(entries),
+            published=keys["published"],
+            pending=keys["pending"],
+            retiring=keys["retiring"],
+            refused=refused,
+        )
+
+    def _log_faults(self, path: str, before: Mapping[str, JwksError], now: Mapping[str, JwksError]) -> None:
+        """Log a fault once when it appears, and once when it is over."""
+        log = _log_of(path)
+        for code, fault in now.items():
+            if before.get(code) != fault:
+                serving = path in self._catalog.current.entries
+                log.error("reload-failed", code=code, reason=fault.message, serving=serving)
+        for code in before.keys() - now.keys():
+            log.info("reload-recovered", code=code, directory=str(self._directory.folder(path)))
+
+
+def _level(change: Change) -> str:
+    return _LEVELS.get(change.event, "debug" if change.known else "info")
+
+
+def _log_of(path: str) -> structlog.stdlib.BoundLogger:
+    log: structlog.stdlib.BoundLogger = _log if path == ROOT else _log.bind(issuer=path)
+    return log
