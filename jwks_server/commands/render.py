@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import sys
+import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -65,7 +66,7 @@ def command(*, settings: Settings, to: str, as_json: bool) -> None:
     if found.entries:
         try:
             kept = (file for file in last.files if file.issuer in found.faults and (out / file.name).is_file())
-            files = [*layout(found.entries), *kept]
+            files = [*layout(found.entries, time.time()), *kept]
             check_names(files)
             _update(out, files, last)
         except OSError as exc:

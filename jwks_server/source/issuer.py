@@ -76,15 +76,12 @@ class Issuer:
         )
         if not decided and not after.gone:
             return News()
-        return News(self._entry(after.served, now, served), tuple(changes(before, after)), after.gone, decided)
+        return News(self._entry(after.served, served), tuple(changes(before, after)), after.gone, decided)
 
-    def _entry(self, keyset: KeySet | None, now: float, served: Entry | None) -> Entry | None:
-        if keyset is None:
+    def _entry(self, keyset: KeySet | None, served: Entry | None) -> Entry | None:
+        if keyset is None or (served and served.keyset is keyset):
             return None
-        max_age = keyset.max_age(now)
-        if served and served.keyset is keyset and served.max_age == max_age:
-            return None
-        return Entry(keyset, max_age, pages(self.path, keyset, max_age, self._endpoint, served.pages if served else {}))
+        return Entry(keyset, pages(self.path, keyset, self._endpoint, served.pages if served else {}))
 
     def lint(self, mounts: Collection[Mount], now: float) -> tuple[Change, ...]:
         """Check what was decided; return the findings that are new."""

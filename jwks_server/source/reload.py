@@ -47,7 +47,7 @@ class Reloader:
         state: What is remembered across restarts.
         reloads: Counts what becomes of each reload, and holds the evaluations for status and metrics.
         done: Called after each reload that a trigger asked for.
-        clock: Seconds since the epoch, for tests; None for the machine's clock.
+        clock: The time that the keys live by, in seconds since the epoch; None for one of its own.
 
     Attributes:
         started: Set after the first observation of the directory, whatever it gave.
@@ -74,7 +74,7 @@ class Reloader:
         self._issuers = Issuers(directory, rules, endpoint, Remembered(state))
         self._reloads = reloads or Reloads()
         self._done = done
-        self._clock = Clock(clock, None) if clock else Clock()
+        self._clock = clock if isinstance(clock, Clock) else Clock(clock or time.time, None if clock else time.monotonic)
         self._state_faults: Mapping[str, JwksError] = {}
         self._cost = 0.0
         self._full_cost = 0.0
