@@ -8,23 +8,23 @@ from functools import partial
 import structlog
 
 from jwks_server.errors import JwksError, SourceError
+from jwks_server.keys.changes import Change
 from jwks_server.keys.evaluation import Rules
 from jwks_server.keys.policy import Policy
 from jwks_server.options.settings import Timing
-from jwks_server.published.catalog import ROOT, Catalog
+from jwks_server.published.catalog import ROOT, Catalog, Entry
 from jwks_server.published.pages import Endpoint
 from jwks_server.source.clock import Clock
 from jwks_server.source.directory import Directory, Seen
 from jwks_server.source.issuers import Issuers, Step
 from jwks_server.source.remembered import Remembered
+from jwks_server.source.schedule import Schedule
 from jwks_server.source.state import StateFile
 from jwks_server.source.triggers import EVERYWHERE, Trigger, Triggers
 from jwks_server.stats import Reloads
 from jwks_server.text import well_formed
 from jwks_server.threads import in_thread
 
-# The clock may be set; beyond that, no time is waited for in one piece.
-_LONGEST_WAIT_SECONDS = 3600.0
 # The rescan's share of a core, at most; evaluating what it saw, and the watch, need another hundredth each.
 _RESCAN_SHARE = 0.03
 
@@ -74,7 +74,8 @@ class Reloader:
         self._issuers = Issuers(directory, rules, endpoint, Remembered(state))
         self._reloads = reloads or Reloads()
         self._done = done
-        self._clock = clock if isinstance(clock, Clock) else Clock(clock or time.time, None if clock else time.monotonic)
+        self._clock = clock or Clock()
+        self._schedule = Schedule(self._issuers.by_path, catalog, self._clock)
         self._state_faults: Mapping[str, JwksError] = {}
         self._cost = 0.0
         self._full_cost = 0.0
@@ -86,23 +87,17 @@ class Reloader:
 
     async def run(self, triggers: Triggers) -> None:
         """Reload now, and whenever a trigger arrives or the time has come, one reload at a time, without end."""
-        loop = asyncio.get_running_loop()
         await self.reload()
         self.started.set()
-        while True:
-            soonest = min(self._issuers.by_path.values(), key=lambda issuer: issuer.evaluation.due, default=None)
-            delay = _LONGEST_WAIT_SECONDS
-            if soonest:
-                delay = min(max(0.0, soonest.evaluation.due - self._clock()), _LONGEST_WAIT_SECONDS)
-            timer = loop.call_later(delay, triggers.put, Trigger.SCHEDULE, soonest.path if soonest else EVERYWHERE)
-            try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._schedule.keep(triggers), name="schedule")
+            tasks.create_task(self._schedule.prepare(), name="prepare")
+            while True:
                 arrived = await triggers.get()
-            finally:
-                timer.cancel()
-            await self.reload(arrived)
-            if self._done:
-                await self._done(frozenset(trigger for trigger, _ in arrived))
-            await asyncio.sleep(self._cost)  # a storm of events gets half a core at most
+                await self.reload(arrived)
+                if self._done:
+                    await self._done(frozenset(trigger for trigger, _ in arrived))
+                await asyncio.sleep(self._cost)  # a storm of events gets half a core at most
 
     async def reload(self, triggers: Collection[tuple[Trigger, str]] = ()) -> None:
         """Publish what the directory holds now. Where that fails, the last good sets stay.
@@ -112,8 +107,9 @@ class Reloader:
         """
         began = time.monotonic()
         before = self._state_faults
-        steps = await in_thread(partial(self._load, triggers))
+        steps = await in_thread(partial(self._load, triggers, self._schedule.take_swapped()))
         self._publish(steps)
+        self._schedule.note(step.issuer.path for step in steps)
         self._record(triggers, steps, time.monotonic() - began)
         decided = [step.issuer.path for step in steps if step.news.decided and not step.news.gone]
         # Clients don't wait for this: what it looks over is published.
@@ -121,10 +117,12 @@ class Reloader:
         if findings:
             self._show()
         for step in steps:
-            log = self._log_of(step.issuer.path)
-            for change in (*step.news.changes, *findings.get(step.issuer.path, ())):
-                getattr(log, _LEVELS.get(change.event, "info"))(change.event, **change.fields)
-            self._log_faults(step.issuer.path, step.before, step.issuer.evaluation.faults)
+            self._log_changes(step.issuer.path, step.news.changes)
+            if step.news.changes:
+                await asyncio.sleep(0)  # clients don't wait for the log of many issuers
+        for path, step in {step.issuer.path: step for step in reversed(steps)}.items():  # each issuer's first step
+            self._log_changes(path, findings.get(path, ()))
+            self._log_faults(path, step.before, step.issuer.evaluation.faults)
         self._log_faults(ROOT, before, self._state_faults)
 
     def _show(self) -> None:
@@ -137,7 +135,7 @@ class Reloader:
         changes = {
             step.issuer.path: step.news.entry
             for step in steps
-            if step.news.entry or (step.news.gone and step.issuer.path in current.entries)
+            if _is_new(step, current.entries) or (step.news.gone and step.issuer.path in current.entries)
         }
         with_a_set = {path for path in {*current.entries, *changes} if changes.get(path, True)}
         awaited = frozenset(
@@ -166,8 +164,16 @@ class Reloader:
             faults=faults,
         )
 
-    def _load(self, triggers: Collection[tuple[Trigger, str]]) -> Sequence[Step]:
-        """Observe the directory, and evaluate what it or the time has changed. Runs in a thread."""
+    def _load(self, triggers: Collection[tuple[Trigger, str]], swapped: Sequence[Step]) -> Sequence[Step]:
+        """Observe the directory, and evaluate what it or the time has changed. Runs in a thread.
+
+        Args:
+            triggers: As in ``reload``.
+            swapped: What was published at its moment; the state is to be written, and the rest of it to be done.
+
+        Returns:
+            That, and what was evaluated.
+        """
         started = time.thread_time()
         now = self._clock()
         if any(trigger is Trigger.SIGHUP for trigger, _ in triggers):
@@ -183,7 +189,7 @@ class Reloader:
         self._cost = time.thread_time() - started + self._directory.cost
         if everything:
             self._full_cost = self._cost
-        steps = self._issuers.take(seen, due, now, self._catalog.current.entries)
+        steps = (*swapped, *self._issuers.take(seen, due, now, self._catalog.current.entries))
         if any(step.rebuilt for step in steps):
             self._issuers.remembered.put(self._issuers.keysets())
         self._state_faults = self._issuers.remembered.save()
@@ -192,6 +198,11 @@ class Reloader:
     def _log_of(self, path: str) -> structlog.stdlib.BoundLogger:
         log: structlog.stdlib.BoundLogger = _log if path == ROOT else _log.bind(issuer=path)
         return log
+
+    def _log_changes(self, path: str, changes: Iterable[Change]) -> None:
+        log = self._log_of(path)
+        for change in changes:
+            getattr(log, _LEVELS.get(change.event, "info"))(change.event, **change.fields)
 
     def _log_faults(self, path: str, before: Mapping[str, JwksError], now: Mapping[str, JwksError]) -> None:
         """Log a fault once when it appears, and once when it is over."""
@@ -202,3 +213,9 @@ class Reloader:
                 log.error("reload-failed", code=code, reason=fault.message, serving=serving)
         for code in before.keys() - now.keys():
             log.info("reload-recovered", code=code, directory=str(self._directory.folder(path)))
+
+
+def _is_new(step: Step, entries: Mapping[str, Entry]) -> bool:
+    """Tell whether a step's entry is to be published: the schedule may have published it, or a newer one."""
+    entry, path = step.news.entry, step.issuer.path
+    return entry is not None and entry.keyset is step.issuer.evaluation.served and entry is not entries.get(path)
