@@ -5,9 +5,9 @@ They leave out ``entries``. Key sets, policies and file names stay in the proces
 only serves needs none of them, so a fault there can't reveal them.
 
 Format: the line ``jwks-server edition 2``, the length of the index in eight bytes, the index as JSON, then the bodies
-one after the other. The index tells each body's length, and names a body by its position. Cache-Control is made when a reply is, so the index tells what
-it is made from. Equal bodies are
-written once. The same edition always gives the same bytes.
+one after the other. The index tells each body's length, and names a body by its position. Equal bodies are written
+once. Cache-Control is made when a reply is; the index tells what it is made from. The same edition always gives the
+same bytes.
 """
 
 import json

@@ -12,13 +12,13 @@ from jwks_server.keys.changes import Change
 from jwks_server.keys.evaluation import Rules
 from jwks_server.keys.policy import Policy
 from jwks_server.options.settings import Timing
-from jwks_server.published.catalog import ROOT, Catalog, Entry
+from jwks_server.published.catalog import ROOT, Catalog
 from jwks_server.published.pages import Endpoint
 from jwks_server.source.clock import Clock
 from jwks_server.source.directory import Directory, Seen
 from jwks_server.source.issuers import Issuers, Step
 from jwks_server.source.remembered import Remembered
-from jwks_server.source.schedule import Schedule
+from jwks_server.source.schedule import Schedule, is_new
 from jwks_server.source.state import StateFile
 from jwks_server.source.triggers import EVERYWHERE, Trigger, Triggers
 from jwks_server.stats import Reloads
@@ -114,6 +114,7 @@ class Reloader:
         decided = [step.issuer.path for step in steps if step.news.decided and not step.news.gone]
         # Clients don't wait for this: what it looks over is published.
         findings = await in_thread(partial(self._issuers.lint, decided, self._clock())) if decided else {}
+        self._schedule.note(decided)
         if findings:
             self._show()
         for step in steps:
@@ -135,7 +136,7 @@ class Reloader:
         changes = {
             step.issuer.path: step.news.entry
             for step in steps
-            if _is_new(step, current.entries) or (step.news.gone and step.issuer.path in current.entries)
+            if is_new(step.issuer, step.news.entry, current) or (step.news.gone and step.issuer.path in current.entries)
         }
         with_a_set = {path for path in {*current.entries, *changes} if changes.get(path, True)}
         awaited = frozenset(
@@ -213,9 +214,3 @@ class Reloader:
                 log.error("reload-failed", code=code, reason=fault.message, serving=serving)
         for code in before.keys() - now.keys():
             log.info("reload-recovered", code=code, directory=str(self._directory.folder(path)))
-
-
-def _is_new(step: Step, entries: Mapping[str, Entry]) -> bool:
-    """Tell whether a step's entry is to be published: the schedule may have published it, or a newer one."""
-    entry, path = step.news.entry, step.issuer.path
-    return entry is not None and entry.keyset is step.issuer.evaluation.served and entry is not entries.get(path)

@@ -1,8 +1,8 @@
 """The changes that time alone makes: each is prepared before its moment, in a thread, and swapped in at it.
 
-The swap waits for nothing: neither for a thread that reads a slow directory, nor for anything to be rendered. What it
-leaves to do (the log, the state, the counters) is for the next reload, which it asks for. Where nothing was prepared, or
-the issuer has changed since, that reload evaluates the issuer.
+The swap waits for nothing: neither for a thread that reads a slow directory, nor for anything to be rendered. The
+log, the state and the counters are left to the next reload, which it asks for. Where nothing was prepared, or the
+issuer has changed since, that reload evaluates the issuer.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from functools import partial
 from operator import attrgetter
 
 from jwks_server.keys.evaluation import Evaluation
-from jwks_server.published.catalog import Catalog, Entry
+from jwks_server.published.catalog import Catalog, Edition, Entry
 from jwks_server.source.issuer import Issuer, News
 from jwks_server.source.issuers import Step
 from jwks_server.source.triggers import Trigger, Triggers
@@ -25,8 +25,8 @@ from jwks_server.threads import in_thread
 AHEAD_SECONDS = 30.0
 # The next changes of one issuer that are prepared together: the first must not make the second one late.
 _DEEP = 4
-# The issuers that are prepared in one piece.
-_BATCH = 16
+# The issuers that are prepared in one piece, and those that are swapped in before clients are answered again.
+_BATCH, _SWAPPED_IN_ONE_PIECE = 16, 128
 # Timers run by the monotonic clock, and moments are of the wall clock: after this time one that was set is noticed.
 _LOOK_SECONDS = 1.0
 
@@ -49,17 +49,13 @@ class Prepared:
     after: Evaluation
     news: News
 
-    def applies(self) -> bool:
-        """Tell whether the issuer is still as it was; what was linted since is not a change."""
-        current = self.issuer.evaluation
-        return current is self.before or _but_findings(current) == _but_findings(self.before)
-
-    def swap(self) -> bool:
-        """Put it in force, unless the issuer has changed since."""
-        current, after = self.issuer.evaluation, self.after
-        if after.findings is not current.findings:
-            after = replace(after, findings=current.findings)
-        return self.applies() and self.issuer.replace(current, after)
+    def based_on(self, current: Evaluation) -> "Prepared | None":
+        """Return the same change of an evaluation that differs in its findings at most; None if it differs in more."""
+        if current is self.before:
+            return self
+        if _but_findings(current) != _but_findings(self.before):
+            return None
+        return replace(self, before=current, after=replace(self.after, findings=current.findings))
 
 
 class Schedule:
@@ -88,7 +84,7 @@ class Schedule:
             issuer = self._issuers.get(path)
             if issuer is None:
                 self._noted.pop(path, None)
-                self._prepared.pop(path, None)
+                self._ready(path)
             elif issuer.evaluation is not self._noted.get(path):
                 self._noted[path] = issuer.evaluation
                 self._ready(path)
@@ -106,7 +102,10 @@ class Schedule:
     async def keep(self, triggers: Triggers) -> None:
         """Swap in what is prepared at its moment, and ask for a reload then; this never returns."""
         while True:
-            self._swap_due(triggers)
+            for issuer, prepared in await self._swap_due():
+                triggers.put(Trigger.SCHEDULE, issuer.path)
+                if prepared:
+                    self._swapped.append(Step(issuer, prepared.news, prepared.before.faults, rebuilt=True))
             await _noticed(self._due_noted, self._due[0][0] - self._clock() if self._due else _LOOK_SECONDS)
 
     async def prepare(self) -> None:
@@ -121,25 +120,31 @@ class Schedule:
             else:
                 await _noticed(self._unprepared_noted, _LOOK_SECONDS)
 
-    def _swap_due(self, triggers: Triggers) -> None:
+    async def _swap_due(self) -> Sequence[tuple[Issuer, Prepared | None]]:
+        """Publish what is prepared and due; return the issuers that are due, each with what was swapped in."""
         now = self._clock()
-        published: dict[str, Entry] = {}
+        due: list[tuple[Issuer, Prepared | None]] = []
         while self._due and self._due[0][0] <= now:
             _, path = heapq.heappop(self._due)
             issuer = self._issuers.get(path)
             if issuer is None or issuer.evaluation.due > now:
                 continue  # it has changed since this was noted, and what it has become was noted too
-            triggers.put(Trigger.SCHEDULE, path)
-            ready = self._ready(path)
-            if ready and ready[0].swap():
-                news = ready[0].news
-                self._swapped.append(Step(issuer, news, ready[0].before.faults, rebuilt=True))
-                self._prepared[path] = ready[1:]
+            prepared, *later = self._ready(path) or (None,)
+            if prepared and issuer.replace(prepared.before, prepared.after):
+                self._prepared[path] = later
                 self.note([path])
-                if news.entry:
-                    published[path] = news.entry
-        if published:
+                due.append((issuer, prepared))
+            else:
+                due.append((issuer, None))
+            if len(due) % _SWAPPED_IN_ONE_PIECE == 0:
+                await asyncio.sleep(0)
+        if published := {
+            issuer.path: prepared.news.entry
+            for issuer, prepared in due
+            if prepared and is_new(issuer, prepared.news.entry, self._catalog.current)
+        }:
             self._catalog.publish(published, self._catalog.current.awaited - published.keys())
+        return due
 
     def _take_near(self) -> Mapping[str, Issuer]:
         """Take the next issuers that are due soon and not prepared yet."""
@@ -154,11 +159,12 @@ class Schedule:
 
     def _ready(self, path: str) -> Sequence[Prepared]:
         """Return what is prepared for an issuer; forget it if the issuer has changed since."""
-        ready = self._prepared.get(path, ())
-        if ready and ready[0].issuer is self._issuers.get(path) and ready[0].applies():
-            return ready
-        self._prepared.pop(path, None)
-        return ()
+        issuer, ready = self._issuers.get(path), self._prepared.pop(path, ())
+        first = ready[0].based_on(issuer.evaluation) if issuer and ready and ready[0].issuer is issuer else None
+        if first is None:
+            return ()
+        self._prepared[path] = ready = ready if first is ready[0] else (first, *ready[1:])
+        return ready
 
 
 def _prepared(
@@ -178,6 +184,13 @@ def _ahead(issuer: Issuer, served: Entry | None, until: float) -> Iterator[Prepa
         after, news = issuer.decide(before, None, moment, served, alone=False)
         yield Prepared(issuer, before, after, news)
         before, served = after, news.entry or served
+
+
+def is_new(issuer: Issuer, entry: Entry | None, current: Edition) -> bool:
+    """Tell whether an entry is to be published: it may be published already, and the issuer may have a newer one."""
+    return (
+        entry is not None and entry.keyset is issuer.evaluation.served and entry is not current.entries.get(issuer.path)
+    )
 
 
 async def _noticed(noted: asyncio.Event, seconds: float) -> None:

@@ -57,7 +57,7 @@ def test_far_from_a_change() -> None:
 
 @pytest.mark.parametrize(("left", "expected"), [(303, 300), (302.9, 299), (4, 1), (3.9, 0), (0, 0), (-50, 0)])
 def test_it_counts_down(left: float, expected: int) -> None:
-    """Three seconds before the change nothing may be kept any more; after it, a reply that is late is never negative."""
+    """Three seconds before the change nothing may be kept any more, and after it neither."""
     assert said(Freshness(300, CHANGE), CHANGE - left)[0] == expected
 
 
