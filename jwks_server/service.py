@@ -29,6 +29,7 @@ from jwks_server.serving.response_cache import ResponseCache
 from jwks_server.serving.site import opened, prepared
 from jwks_server.serving.status import Reported
 from jwks_server.signals import Ending
+from jwks_server.source.clock import Clock
 from jwks_server.source.directory import Directory
 from jwks_server.source.passphrase import passphrase
 from jwks_server.source.reload import Reloader
@@ -103,7 +104,8 @@ async def serve(settings: Settings) -> None:
     signals.handle(ending, reload)
     how = settings.listening
     catalog, reloads, traffic = Catalog(), Reloads(), Traffic()
-    cache = ResponseCache(catalog, traffic, settings.limits) if settings.response_cache else None
+    clock = Clock()
+    cache = ResponseCache(catalog, traffic, settings.limits, clock) if settings.response_cache else None
     certificate = await in_thread(partial(Certificate, str(how.tls_cert), str(how.tls_key))) if how.tls_cert else None
     directory = Directory(
         settings.directory,
@@ -112,8 +114,8 @@ async def serve(settings: Settings) -> None:
         passphrase_file=settings.passphrase_file,
     )
     reloaded = asyncio.Event()
-    reloader = _reloader(settings, directory, catalog, reloads, reloaded)
-    app = public.application(catalog, settings.path)
+    reloader = _reloader(settings, directory, catalog, reloads, reloaded, clock)
+    app = public.application(catalog, settings.path, clock)
     log_access = AccessLog(how.trusted_proxies).log if how.access_log else None
     failures: tuple[BaseException, ...] = ()
     try:
@@ -164,12 +166,13 @@ async def serve(settings: Settings) -> None:
     _log.info("stopped")
 
 
-def _reloader(
+def _reloader(  # noqa: PLR0913, PLR0917 - the parts that it ties together
     settings: Settings,
     directory: Directory,
     catalog: Catalog,
     reloads: Reloads,
     reloaded: asyncio.Event,
+    clock: Clock,
 ) -> Reloader:
     async def done(triggers: frozenset[Trigger]) -> None:
         if Trigger.SIGHUP in triggers:
@@ -185,6 +188,7 @@ def _reloader(
         state=state,
         reloads=reloads,
         done=done,
+        clock=clock,
     )
 
 

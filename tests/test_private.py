@@ -30,6 +30,7 @@ from jwks_server.errors import KeyFileError
 from jwks_server.keys.keyset import read_file
 from jwks_server.keys.kinds import KINDS
 from jwks_server.keys.policy import Policy
+from jwks_server.published.freshness import Freshness
 from jwks_server.published.representation import render
 
 PRIVATE_MEMBERS = [b'"%b"' % name for name in (b"d", b"p", b"q", b"dp", b"dq", b"qi", b"oth", b"k", b"priv")]
@@ -90,7 +91,7 @@ def test_nothing_made_from_a_private_key_holds_it(kind: str, encrypted: bool, da
         error = error.__cause__
     bodies = [
         variant.body
-        for variant in render(keyset.body, 300, "application/json").variants
+        for variant in render(keyset.body, Freshness(300), "application/json").variants
         if variant.coding == "identity"
     ]
     assert not leaks("\n".join(output).encode() + b"".join(bodies), private)

@@ -56,18 +56,24 @@ class Manifest:
     for_nginx: frozenset[str] = frozenset()
 
 
-def layout(entries: Mapping[str, Entry]) -> Iterator[File]:
+def layout(entries: Mapping[str, Entry], now: float) -> Iterator[File]:
     """Name the files of each page. A coding that saves no bytes is never sent, so it has no file.
 
     The name is the URL path, except for the RFC 8414 document of the key directory itself. Its path is also the folder
     of the issuers' documents, so its file always ends in ``.json``.
+
+    Args:
+        entries: What is published, by the issuer's path.
+        now: In seconds since the epoch.
     """
     for issuer, entry in entries.items():
         for path, page in sorted(entry.pages.items()):
             name = path.lstrip("/") + (".json" if path == OAUTH else "")
+            control = {"Cache-Control": page.freshness.cache_control(now)}
             for one in page.variants:
                 if choose(page.variants, [one.coding]) is one:
-                    yield File(issuer, path, name + _SUFFIXES[one.coding], one.coding, one.headers, one.body)
+                    headers = {**one.headers, **control}
+                    yield File(issuer, path, name + _SUFFIXES[one.coding], one.coding, headers, one.body)
 
 
 def _draft(name: str) -> str:

@@ -31,8 +31,6 @@ from jwks_server.errors import ConfigError, OutputUnusable
 from jwks_server.keys.policy import MAX_SECONDS
 from jwks_server.options.option import Group, Option, Whole
 from jwks_server.options.settings import Settings
-from jwks_server.published.catalog import Entry
-from jwks_server.published.pages import Endpoint, pages
 from jwks_server.source.issuers import published
 from jwks_server.text import reason
 
@@ -94,7 +92,7 @@ def command(*, settings: Settings, to: str, form: str, every: int, as_json: bool
     if found.entries:
         try:
             kept = (file for file in last.files if file.issuer in found.faults and (out / file.name).is_file())
-            files = [*layout(_served_for(every, found.entries, settings)), *kept]
+            files = [*layout(found.entries, time.time() + every), *kept]
             check_names(files)
             for_nginx = _for_nginx(out, files) if form == "nginx" else {}
             check_lengths(for_nginx)
@@ -110,15 +108,6 @@ def command(*, settings: Settings, to: str, form: str, every: int, as_json: bool
         rows = [(file.name, str(len(file.body)), file.headers["ETag"]) for file in files if file.body is not None]
         output.table(("FILE", "BYTES", "ETAG"), rows)
     sys.exit(1 if found.faults else 0)
-
-
-def _served_for(seconds: int, entries: Mapping[str, Entry], settings: Settings) -> Mapping[str, Entry]:
-    """Give pages the max-age that is still right when they have been served for so many seconds."""
-    then, endpoint = time.time() + seconds, Endpoint(settings.path, settings.media_type)
-    return {
-        path: replace(one, pages=pages(path, one.keyset, one.keyset.max_age(then), endpoint, one.pages))
-        for path, one in entries.items()
-    }
 
 
 def _for_nginx(out: Path, files: Sequence[File]) -> Mapping[str, bytes | PurePosixPath]:

@@ -180,7 +180,7 @@ def _decided(current: Evaluation, policy: Policy, now: float, rules: Rules) -> E
     exist = existing(files, assignment, current.keyset.keys if current.keyset else (), policy)
     names, unmatched = matched(policy, exist, current.names)
     stays = {identity: missing.until for identity, missing in built.missing.items()}
-    ends = (keyset.max_age_until(now), *stays.values(), now + LINT_SECONDS)
+    ends = (keyset.next_change, *stays.values(), now + LINT_SECONDS)
     in_set = {key.public.thumbprint for key in keyset.keys}
     was_revoked = (
         thumbprint for verdict in current.verdicts if verdict.outcome == "revoked" for thumbprint in verdict.thumbprints

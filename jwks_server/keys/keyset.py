@@ -1,6 +1,5 @@
 """What a key set is: its files and its keys."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -119,21 +118,6 @@ class KeySet:
     def digest(self) -> str:
         """SHA-256 of the body, as base64url: what its entity tag is too, so that replicas can be compared."""
         return jwk.digest(self.body)
-
-    def max_age(self, now: float) -> int:
-        """Return how long a cache may keep the set from now on, in whole seconds: never past the next change.
-
-        The value is right until ``max_age_until``.
-        """
-        if self.next_change is None:
-            return self.policy.max_age
-        return max(0, min(self.policy.max_age, math.ceil(self.next_change - now) - 1))
-
-    def max_age_until(self, now: float) -> float | None:
-        """Return when ``max_age`` will have another value."""
-        if self.next_change is None:
-            return None
-        return self.next_change - min(self.policy.max_age, self.max_age(now))
 
 
 def read_file(name: str, data: bytes, passphrase: bytes | None) -> KeyFile:

@@ -20,12 +20,10 @@ class Entry:
 
     Attributes:
         keyset: Its keys.
-        max_age: How long a cache may keep them, in seconds.
         pages: The finished replies that were rendered from them, by URL path.
     """
 
     keyset: KeySet
-    max_age: int
     pages: Mapping[str, Representation]
 
 

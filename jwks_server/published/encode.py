@@ -4,20 +4,24 @@ The bytes hold an edition's public part: its pages, with all variants and their 
 They leave out ``entries``. Key sets, policies and file names stay in the process that reads the keys: a process that
 only serves needs none of them, so a fault there can't reveal them.
 
-Format: the line ``jwks-server edition 1``, the length of the index in eight bytes, the index as JSON, then the bodies
-one after the other. The index tells each body's length, and names a body by its position. Equal bodies are
-written once. The same edition always gives the same bytes.
+Format: the line ``jwks-server edition 2``, the length of the index in eight bytes, the index as JSON, then the bodies
+one after the other. The index tells each body's length, and names a body by its position. Equal bodies are written
+once. Cache-Control is made when a reply is; the index tells what it is made from. The same edition always gives the
+same bytes.
 """
 
 import json
+import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from types import MappingProxyType
 
 from jwks_server.errors import EditionDamaged
 from jwks_server.published.catalog import Edition
+from jwks_server.published.freshness import Freshness
 from jwks_server.published.representation import Representation, Variant
 
-_MAGIC = b"jwks-server edition 1\n"
+_MAGIC = b"jwks-server edition 2\n"
 _LENGTH_BYTES = 8
 
 
@@ -25,16 +29,19 @@ def to_bytes(edition: Edition) -> bytes:
     """Write an edition's public part."""
     bodies: dict[bytes, int] = {}
     pages = {
-        path: [
-            {
-                "coding": one.coding,
-                "body": bodies.setdefault(one.body, len(bodies)),
-                "etag": one.etag,
-                "headers": dict(one.headers),
-                "revalidated": dict(one.revalidated),
-            }
-            for one in page.variants
-        ]
+        path: {
+            **asdict(page.freshness),
+            "variants": [
+                {
+                    "coding": one.coding,
+                    "body": bodies.setdefault(one.body, len(bodies)),
+                    "etag": one.etag,
+                    "headers": dict(one.headers),
+                    "revalidated": dict(one.revalidated),
+                }
+                for one in page.variants
+            ],
+        }
         for path, page in edition.pages.items()
     }
     document = {"awaited": sorted(edition.awaited), "lengths": [len(body) for body in bodies], "pages": pages}
@@ -66,10 +73,11 @@ def _edition(data: bytes) -> Edition:
     index = json.loads(data[begin:end])
     bodies = []
     for length in index["lengths"]:
-        begin, end = end, end + _position(length)
+        begin, end = end, end + _whole(length)
         bodies.append(data[begin:end])
     pages = {
-        path: Representation(tuple(_variant(one, bodies) for one in page)) for path, page in index["pages"].items()
+        path: Representation(tuple(_variant(one, bodies) for one in page["variants"]), _freshness(page))
+        for path, page in index["pages"].items()
     }
     awaited = frozenset(_text(path) for path in index["awaited"])
     return Edition(pages=MappingProxyType(pages), awaited=awaited)
@@ -78,10 +86,18 @@ def _edition(data: bytes) -> Edition:
 def _variant(written: Mapping[str, object], bodies: list[bytes]) -> Variant:
     return Variant(
         coding=_text(written["coding"]),
-        body=bodies[_position(written["body"])],
+        body=bodies[_whole(written["body"])],
         etag=_text(written["etag"]),
         headers=_fields(written["headers"]),
         revalidated=_fields(written["revalidated"]),
+    )
+
+
+def _freshness(written: Mapping[str, object]) -> Freshness:
+    return Freshness(
+        max_age=_whole(written["max_age"]),
+        next_change=_time(written["next_change"]),
+        next_removal=_time(written["next_removal"]),
     )
 
 
@@ -97,7 +113,13 @@ def _text(value: object) -> str:
     return value
 
 
-def _position(value: object) -> int:
+def _time(value: object) -> float | None:
+    if value is not None and not (isinstance(value, float) and math.isfinite(value)):
+        raise TypeError
+    return value
+
+
+def _whole(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise TypeError
     return value

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from jwks_server.keys import discovery, metadata
 from jwks_server.keys.keyset import KeySet
 from jwks_server.published.catalog import ROOT
+from jwks_server.published.freshness import freshness
 from jwks_server.published.representation import Representation, render
 
 _JSON = "application/json"
@@ -29,7 +30,6 @@ class Endpoint:
 def pages(
     issuer: str,
     keyset: KeySet,
-    max_age: int,
     endpoint: Endpoint,
     before: Mapping[str, Representation] = _NONE,
 ) -> Mapping[str, Representation]:
@@ -42,7 +42,6 @@ def pages(
     Args:
         issuer: The issuer's path: ``/``, or ``/`` and the folder's name.
         keyset: What it publishes.
-        max_age: How long a cache may keep it, in seconds.
         endpoint: Where and how its JWK Set is served.
         before: The issuer's last pages; a body that is in them is not encoded again.
     """
@@ -50,4 +49,5 @@ def pages(
     bodies = {prefix + endpoint.path: (keyset.body, endpoint.media_type)}
     if document := discovery.document(keyset, endpoint.path):
         bodies |= dict.fromkeys((prefix + metadata.OPENID, metadata.OAUTH + prefix), (document, _JSON))
-    return {at: render(body, max_age, kind, before.get(at)) for at, (body, kind) in bodies.items()}
+    fresh = freshness(keyset)
+    return {at: render(body, fresh, kind, before.get(at)) for at, (body, kind) in bodies.items()}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import brotli
 
 from jwks_server.keys.jwk import digest
+from jwks_server.published.freshness import Freshness
 
 # Keys are random, so the best compression would take milliseconds to save a few bytes. Above this size, which no
 # client reads, the fastest level is used.
@@ -24,8 +25,8 @@ class Variant:
         coding: ``identity``, ``gzip`` or ``br``.
         body: The bytes to send.
         etag: A strong entity tag: the digest of exactly these bytes, so each coding has a tag of its own.
-        headers: What a 200 carries.
-        revalidated: What a 304 carries (RFC 9110 section 15.4.5).
+        headers: What a 200 carries, beside Cache-Control.
+        revalidated: What a 304 carries (RFC 9110 section 15.4.5), beside Cache-Control.
     """
 
     coding: str
@@ -37,29 +38,33 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Representation:
-    """A body, finished in every coding."""
+    """A body, finished in every coding but for Cache-Control, which is made when a reply is.
+
+    Attributes:
+        variants: The codings.
+        freshness: How long a cache may use it.
+    """
 
     variants: tuple[Variant, ...]
+    freshness: Freshness
 
 
-def render(body: bytes, max_age: int, media_type: str, before: Representation | None = None) -> Representation:
+def render(body: bytes, fresh: Freshness, media_type: str, before: Representation | None = None) -> Representation:
     """Render a body in every coding; the same body gives the same bytes and tags on every replica.
 
     Args:
         body: What to send.
-        max_age: How long a cache may keep it, in seconds.
+        fresh: How long a cache may use it.
         media_type: The Content-Type.
-        before: What was served last. Near a scheduled change only the headers change each second, so a body that
-            is the same is not encoded again.
+        before: What was served last; a body that is the same is not encoded again.
     """
     shared = {
-        "Cache-Control": f"public, max-age={max_age}, stale-if-error=86400",
         "Vary": "Accept-Encoding",
         **CORS,
         **NO_SNIFFING,
     }
     encoded = _encoded_before(before, body) or _encoded(body)
-    return Representation(tuple(_variant(coding, data, media_type, shared) for coding, data in encoded))
+    return Representation(tuple(_variant(coding, data, media_type, shared) for coding, data in encoded), fresh)
 
 
 def _encoded_before(before: Representation | None, body: bytes) -> Sequence[tuple[str, bytes]]:

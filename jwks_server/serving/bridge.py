@@ -8,6 +8,7 @@ from aiohttp import web
 
 from jwks_server.options.settings import Limits
 from jwks_server.published.catalog import Edition
+from jwks_server.published.freshness import Freshness
 from jwks_server.serving.response import Response, fault, problem
 from jwks_server.serving.wire import Wire
 
@@ -24,12 +25,14 @@ class Answer(typing.NamedTuple):
         status: Its status code.
         size: The size of its body in bytes.
         closes: Whether the connection ends with it.
+        fresh: What its Cache-Control is made from; None if it is the same at any time.
     """
 
     edition: Edition | None
     status: int
     size: int
     closes: bool
+    fresh: Freshness | None = None
 
 
 class BridgeOwner(typing.Protocol):
@@ -121,8 +124,8 @@ class Bridge(web.RequestHandler):
         if self._owner.must_close():
             resp.force_close()
         finished = await super().finish_response(request, resp, start_time)
-        edition = resp.edition if isinstance(resp, Response) else None
-        self._owner.answered(Answer(edition, resp.status, resp.body_length, not finished[0].keep_alive))
+        edition, fresh = (resp.edition, resp.fresh) if isinstance(resp, Response) else (None, None)
+        self._owner.answered(Answer(edition, resp.status, resp.body_length, not finished[0].keep_alive, fresh))
         return finished
 
     def handle_error(

@@ -13,7 +13,7 @@ correct:
    edition: after a publication it holds nothing from before.
 4. In a request of plain printable lines, only the fields that a handler, aiohttp or the connection reads count, with
    every byte outside of fields. aiohttp does not get the other fields either, so they can't change its answer.
-5. Only the value of Date in a cached reply changes, each second.
+5. Only the values of Date and Cache-Control in a cached reply change, each second.
 """
 
 import asyncio

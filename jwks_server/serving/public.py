@@ -1,5 +1,8 @@
 """The public aiohttp application, which serves JWK Sets and discovery documents and nothing else."""
 
+import time
+from collections.abc import Callable
+
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
@@ -18,12 +21,13 @@ from jwks_server.published.representation import Representation
 from jwks_server.serving.response import Response, fault, problem
 
 
-def application(catalog: Catalog, path: str) -> web.Application:
+def application(catalog: Catalog, path: str, clock: Callable[[], float] = time.time) -> web.Application:
     """Make the application.
 
     Args:
         catalog: What is served now.
         path: Where the JWK Set is served, below each issuer's path.
+        clock: The time that the keys live by, in seconds since the epoch.
     """
 
     async def answer(request: web.Request) -> Response:
@@ -34,7 +38,7 @@ def application(catalog: Catalog, path: str) -> web.Application:
             raise NotFound("Nothing is served at this path.")
         match request.method:
             case "GET" | "HEAD":
-                return _get(request, page, edition)
+                return _get(request, page, edition, clock())
             case "OPTIONS":
                 return Response(edition=edition, status=204, headers=PREFLIGHT)
             case _:
@@ -55,7 +59,7 @@ async def _ignore_expectation(_request: web.Request) -> None:
     """Answer at once: no body is read, so a client need not send one (RFC 9110 section 10.1.1)."""
 
 
-def _get(request: web.Request, page: Representation | None, edition: Edition) -> Response:
+def _get(request: web.Request, page: Representation | None, edition: Edition, now: float) -> Response:
     if page is None:
         raise NoKeySet("No key set has been loaded yet; try again.")
     headers = request.headers
@@ -64,9 +68,11 @@ def _get(request: web.Request, page: Representation | None, edition: Edition) ->
         raise NotAcceptable("Accept-Encoding excludes identity, gzip and br; allow one of them.")
     if not negotiation.match(headers.getall("If-Match", []), variant.etag):
         raise PreconditionFailed("If-Match does not name the current version.")
+    fresh = page.freshness
+    control = {"Cache-Control": fresh.cache_control(now)}
     if not negotiation.none_match(headers.getall("If-None-Match", []), variant.etag):
-        return Response(edition=edition, status=304, headers=variant.revalidated)
-    return Response(edition=edition, body=variant.body, headers=variant.headers)
+        return Response(edition=edition, fresh=fresh, status=304, headers={**variant.revalidated, **control})
+    return Response(edition=edition, fresh=fresh, body=variant.body, headers={**variant.headers, **control})
 
 
 @web.middleware

@@ -10,6 +10,7 @@ from aiohttp import hdrs, web
 from jwks_server.errors import InternalError, Problem
 from jwks_server.published import problem as problems
 from jwks_server.published.catalog import Edition
+from jwks_server.published.freshness import Freshness
 
 _log = structlog.get_logger(__name__)
 
@@ -19,12 +20,20 @@ class Response(web.Response):
 
     Args:
         edition: The edition that it was made from; None if it was not made from the catalog.
+        fresh: What its Cache-Control is made from; None if it is the same at any time.
         arguments: As aiohttp's.
     """
 
-    def __init__(self, *, edition: Edition | None = None, **arguments: Any) -> None:  # noqa: ANN401 - aiohttp's own
+    def __init__(
+        self,
+        *,
+        edition: Edition | None = None,
+        fresh: Freshness | None = None,
+        **arguments: Any,  # noqa: ANN401 - aiohttp's own
+    ) -> None:
         super().__init__(**arguments)
         self.edition = edition
+        self.fresh = fresh
 
     async def _prepare_headers(self) -> None:
         await super()._prepare_headers()

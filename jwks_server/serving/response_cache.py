@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Callable
 from email.utils import formatdate
 
 from jwks_server.options.settings import Limits
@@ -19,15 +20,17 @@ _PAGE_ENTRIES, _PAGE_BYTES = 4, 8 * 1024
 # Larger requests have no key; nor have those beyond the limits on heads, so that leaving out a field can't hide that.
 _MAX_HEAD_BYTES = 4096
 _MAX_FIELDS = 64
+_CACHE_CONTROL = re.compile(rb"\r\nCache-Control: [^\r\n]+\r\n")
 _DATE = re.compile(rb"\r\nDate: [^\r\n]+\r\n")
 
 
 class CachedResponse:
-    """A finished reply, whose Date is kept current to the second.
+    """A finished reply, whose Date is kept current to the second, and its Cache-Control before a scheduled change.
 
     Args:
         data: Its bytes, with one Date field.
         answer: What is known about it.
+        clock: The time that the keys live by, in seconds since the epoch.
 
     Attributes:
         answer: What is known about it.
@@ -35,12 +38,13 @@ class CachedResponse:
         hits: How often it was sent since the hits were last counted.
     """
 
-    __slots__ = ("_data", "_second", "answer", "closes", "hits")
+    __slots__ = ("_clock", "_data", "_second", "answer", "closes", "hits")
 
-    def __init__(self, data: bytes, answer: Answer) -> None:
+    def __init__(self, data: bytes, answer: Answer, clock: Callable[[], float] = time.time) -> None:
         self.hits = 0
         self.answer = answer
         self.closes = answer.closes
+        self._clock = clock
         self._data = data
         self._second = -1
 
@@ -49,6 +53,10 @@ class CachedResponse:
         if second != self._second:
             self._second = second
             self._data = _DATE.sub(b"\r\nDate: %b\r\n" % formatdate(second, usegmt=True).encode("ascii"), self._data, 1)
+            fresh = self.answer.fresh
+            if fresh and fresh.next_change is not None:
+                control = fresh.cache_control(self._clock()).encode("ascii")
+                self._data = _CACHE_CONTROL.sub(b"\r\nCache-Control: %b\r\n" % control, self._data, 1)
         return self._data
 
 
@@ -59,9 +67,13 @@ class ResponseCache:
         catalog: Holds the current edition; when that changes, the cache is emptied.
         traffic: Counts the answers that came from the cache.
         limits: What a client may do.
+        clock: The time that the keys live by, in seconds since the epoch.
     """
 
-    def __init__(self, catalog: Catalog, traffic: Traffic, limits: Limits) -> None:
+    def __init__(
+        self, catalog: Catalog, traffic: Traffic, limits: Limits, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._clock = clock
         self._max_head = min(_MAX_HEAD_BYTES, limits.max_head)
         self._max_fields = min(_MAX_FIELDS, limits.max_fields)
         self._catalog = catalog
@@ -101,7 +113,7 @@ class ResponseCache:
             or self._bytes + size > _MAX_BYTES + pages * _PAGE_BYTES
         ):
             self._forget()
-        self._replies[key] = CachedResponse(reply, answer)
+        self._replies[key] = CachedResponse(reply, answer, self._clock)
         self._bytes += size
 
     def count(self) -> None:

@@ -138,7 +138,7 @@ def _issuer(issuer: str, facts: Facts) -> Steps[str]:
         }
     )
     about = {
-        "max_age": entry.max_age if entry else None,
+        "max_age": entry.keyset.policy.max_age if entry else None,
         "digest": served.digest if served else None,
         "held": bool(served and served.held),
         "next_change": _time(served.next_change) if served else None,

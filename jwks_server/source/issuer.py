@@ -1,5 +1,6 @@
 """One issuer: its last evaluation, and what that publishes."""
 
+import threading
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,6 +49,7 @@ class Issuer:
         self.path = path
         self.folder = folder
         self.evaluation = Evaluation(remembered)
+        self._lock = threading.Lock()
         self._rules = rules
         self._endpoint = endpoint
 
@@ -65,29 +67,49 @@ class Issuer:
             served: What is published now.
             alone: Whether this is the only issuer; it then stays one even if its folder holds nothing.
         """
-        before = self.evaluation
+        while True:
+            before = self.evaluation
+            after, news = self.decide(before, seen, now, served, alone=alone)
+            if self.replace(before, after):
+                return news
+
+    def replace(self, before: Evaluation, after: Evaluation) -> bool:
+        """Put an evaluation in force, unless another one has come between: this thread and the schedule may race."""
+        with self._lock:
+            if self.evaluation is not before:
+                return False
+            self.evaluation = after
+            return True
+
+    def decide(
+        self, before: Evaluation, seen: Seen | None, now: float, served: Entry | None, *, alone: bool
+    ) -> tuple[Evaluation, News]:
+        """Evaluate without putting anything in force; the arguments are those of ``step``.
+
+        A time before the last evaluation counts as that: the schedule may have moved on while a directory was read.
+        """
+        if before.decided_at is not None:
+            now = max(now, before.decided_at)
         after = evaluate(seen, before, now, self._rules, place=str(self.folder), alone=alone)
         if after is before:
-            return News()
-        self.evaluation = after
+            return after, News()
         decided = after.keyset is not before.keyset or (after.decided_at, after.verdicts) != (
             before.decided_at,
             before.verdicts,
         )
         if not decided and not after.gone:
-            return News()
-        return News(self._entry(after.served, now, served), tuple(changes(before, after)), after.gone, decided)
+            return after, News()
+        return after, News(self._entry(after.served, served), tuple(changes(before, after)), after.gone, decided)
 
-    def _entry(self, keyset: KeySet | None, now: float, served: Entry | None) -> Entry | None:
-        if keyset is None:
+    def _entry(self, keyset: KeySet | None, served: Entry | None) -> Entry | None:
+        if keyset is None or (served and served.keyset is keyset):
             return None
-        max_age = keyset.max_age(now)
-        if served and served.keyset is keyset and served.max_age == max_age:
-            return None
-        return Entry(keyset, max_age, pages(self.path, keyset, max_age, self._endpoint, served.pages if served else {}))
+        return Entry(keyset, pages(self.path, keyset, self._endpoint, served.pages if served else {}))
 
     def lint(self, mounts: Collection[Mount], now: float) -> tuple[Change, ...]:
         """Check what was decided; return the findings that are new."""
-        before = self.evaluation
-        self.evaluation = replace(before, findings=lint(before, subpaths(self.folder, mounts), now))
-        return tuple(new_findings(before, self.evaluation))
+        while True:
+            before = self.evaluation
+            after = replace(before, findings=lint(before, subpaths(self.folder, mounts), now))
+            if self.replace(before, after):
+                return tuple(new_findings(before, after))

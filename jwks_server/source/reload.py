@@ -16,13 +16,12 @@ from jwks_server.source.directory import Directory, Seen
 from jwks_server.source.issuers import Issuers, Step
 from jwks_server.source.remembered import Remembered
 from jwks_server.source.report import Report
+from jwks_server.source.schedule import Schedule, is_new
 from jwks_server.source.state import StateFile
 from jwks_server.source.triggers import EVERYWHERE, Trigger, Triggers
 from jwks_server.stats import Reloads
 from jwks_server.threads import in_thread
 
-# The clock may be set; beyond that, no time is waited for in one piece.
-_LONGEST_WAIT_SECONDS = 3600.0
 # The rescan's share of a core, at most; evaluating what it saw, and the watch, need another hundredth each.
 _RESCAN_SHARE = 0.03
 
@@ -42,7 +41,7 @@ class Reloader:
         state: What is remembered across restarts.
         reloads: Counts what becomes of each reload, and holds the evaluations for status and metrics.
         done: Called after each reload that a trigger asked for.
-        clock: Seconds since the epoch, for tests; None for the machine's clock.
+        clock: The time that the keys live by, in seconds since the epoch; None for one of its own.
 
     Attributes:
         started: Set after the first observation of the directory, whatever it gave.
@@ -69,7 +68,8 @@ class Reloader:
         self._issuers = Issuers(directory, rules, endpoint, Remembered(state))
         self._report = Report(directory, catalog, reloads or Reloads())
         self._done = done
-        self._clock = Clock(clock, None) if clock else Clock()
+        self._clock = clock or Clock()
+        self._schedule = Schedule(self._issuers.by_path, catalog, self._clock)
         self._state_faults: Mapping[str, JwksError] = {}
         self._cost = 0.0
         self._full_cost = 0.0
@@ -81,23 +81,17 @@ class Reloader:
 
     async def run(self, triggers: Triggers) -> None:
         """Reload now, and whenever a trigger arrives or the time has come, one reload at a time, without end."""
-        loop = asyncio.get_running_loop()
         await self.reload()
         self.started.set()
-        while True:
-            soonest = min(self._issuers.by_path.values(), key=lambda issuer: issuer.evaluation.due, default=None)
-            delay = _LONGEST_WAIT_SECONDS
-            if soonest:
-                delay = min(max(0.0, soonest.evaluation.due - self._clock()), _LONGEST_WAIT_SECONDS)
-            timer = loop.call_later(delay, triggers.put, Trigger.SCHEDULE, soonest.path if soonest else EVERYWHERE)
-            try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._schedule.keep(triggers), name="schedule")
+            tasks.create_task(self._schedule.prepare(), name="prepare")
+            while True:
                 arrived = await triggers.get()
-            finally:
-                timer.cancel()
-            await self.reload(arrived)
-            if self._done:
-                await self._done(frozenset(trigger for trigger, _ in arrived))
-            await asyncio.sleep(self._cost)  # a storm of events gets half a core at most
+                await self.reload(arrived)
+                if self._done:
+                    await self._done(frozenset(trigger for trigger, _ in arrived))
+                await asyncio.sleep(self._cost)  # a storm of events gets half a core at most
 
     async def reload(self, triggers: Collection[tuple[Trigger, str]] = ()) -> None:
         """Publish what the directory holds now. Where that fails, the last good sets stay.
@@ -106,8 +100,9 @@ class Reloader:
             triggers: Each with the path of the issuer that it is about; none to observe everything.
         """
         began = time.monotonic()
-        steps = await in_thread(partial(self._load, triggers))
+        steps = await in_thread(partial(self._load, triggers, self._schedule.take_swapped()))
         self._publish(steps)
+        self._schedule.note(step.issuer.path for step in steps)
         self._report.record(
             triggers,
             steps,
@@ -120,16 +115,17 @@ class Reloader:
         decided = [step.issuer.path for step in steps if step.news.decided and not step.news.gone]
         # Clients don't wait for this: what it looks over is published.
         findings = await in_thread(partial(self._issuers.lint, decided, self._clock())) if decided else {}
+        self._schedule.note(decided)
         if findings:
             self._report.show(self._issuers.by_path)
-        self._report.log(steps, findings, self._state_faults)
+        await self._report.log(steps, findings, self._state_faults)
 
     def _publish(self, steps: Iterable[Step]) -> None:
         current = self._catalog.current
         changes = {
             step.issuer.path: step.news.entry
             for step in steps
-            if step.news.entry or (step.news.gone and step.issuer.path in current.entries)
+            if is_new(step.issuer, step.news.entry, current) or (step.news.gone and step.issuer.path in current.entries)
         }
         with_a_set = {path for path in {*current.entries, *changes} if changes.get(path, True)}
         awaited = frozenset(
@@ -139,8 +135,16 @@ class Reloader:
             self._catalog.publish(changes, awaited)
         self._report.show(self._issuers.by_path)
 
-    def _load(self, triggers: Collection[tuple[Trigger, str]]) -> Sequence[Step]:
-        """Observe the directory, and evaluate what it or the time has changed. Runs in a thread."""
+    def _load(self, triggers: Collection[tuple[Trigger, str]], swapped: Sequence[Step]) -> Sequence[Step]:
+        """Observe the directory, and evaluate what it or the time has changed. Runs in a thread.
+
+        Args:
+            triggers: As in ``reload``.
+            swapped: What was published at its moment; the state is to be written, and the rest of it to be done.
+
+        Returns:
+            That, and what was evaluated.
+        """
         started = time.thread_time()
         now = self._clock()
         if any(trigger is Trigger.SIGHUP for trigger, _ in triggers):
@@ -156,7 +160,7 @@ class Reloader:
         self._cost = time.thread_time() - started + self._directory.cost
         if everything:
             self._full_cost = self._cost
-        steps = self._issuers.take(seen, due, now, self._catalog.current.entries)
+        steps = (*swapped, *self._issuers.take(seen, due, now, self._catalog.current.entries))
         if any(step.rebuilt for step in steps):
             self._issuers.remembered.put(self._issuers.keysets())
         self._state_faults = self._issuers.remembered.save()

@@ -1,5 +1,6 @@
 """What a reload gave -> the log, and the counters that metrics and ``/status`` read."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -81,7 +82,7 @@ class Report:
             faults=faults,
         )
 
-    def log(
+    async def log(
         self,
         steps: Sequence[Step],
         findings: Mapping[str, Sequence[Change]],
@@ -90,18 +91,19 @@ class Report:
         """Log what is new.
 
         Args:
-            steps: What became of each issuer.
+            steps: What became of each issuer, in the order in which it happened.
             findings: The findings that are new, by the issuer's path.
             state_faults: What is wrong with the state, by code.
         """
         first = not self._loaded and bool(self._catalog.current.entries)
         many = first and sum(_level(one) == "info" for step in steps for one in step.news.changes) > _LISTED_AT_START
         for step in steps:
-            log = _log_of(step.issuer.path)
-            for change in (*step.news.changes, *findings.get(step.issuer.path, ())):
-                level = _level(change)
-                getattr(log, "debug" if many and level == "info" else level)(change.event, **change.fields)
-            self._log_faults(step.issuer.path, step.before, step.issuer.evaluation.faults)
+            _log_changes(step.issuer.path, step.news.changes, many=many)
+            if step.news.changes:
+                await asyncio.sleep(0)  # clients don't wait for the log of many issuers
+        for path, step in {step.issuer.path: step for step in reversed(steps)}.items():  # each issuer's first step
+            _log_changes(path, findings.get(path, ()), many=many)
+            self._log_faults(path, step.before, step.issuer.evaluation.faults)
         self._log_faults(ROOT, self._state_faults, state_faults)
         self._state_faults = state_faults
         if first:
@@ -133,6 +135,13 @@ class Report:
                 log.error("reload-failed", code=code, reason=fault.message, serving=serving)
         for code in before.keys() - now.keys():
             log.info("reload-recovered", code=code, directory=str(self._directory.folder(path)))
+
+
+def _log_changes(path: str, changes: Iterable[Change], *, many: bool) -> None:
+    log = _log_of(path)
+    for change in changes:
+        level = _level(change)
+        getattr(log, "debug" if many and level == "info" else level)(change.event, **change.fields)
 
 
 def _level(change: Change) -> str:

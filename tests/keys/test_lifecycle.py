@@ -201,26 +201,6 @@ def test_x5c_can_be_left_out() -> None:
     assert b"x5c" in build([file], Policy(), without, 20).body
 
 
-@pytest.mark.parametrize(
-    ("now", "max_age", "until"), [(0, 300, 700), (700, 299, 701), (700.5, 299, 701), (999, 0, 1000), (999.5, 0, 1000)]
-)
-def test_max_age_never_reaches_past_the_next_change(now: float, max_age: int, until: float) -> None:
-    """The lifetime shrinks second by second before a scheduled change, and says when it will be shorter."""
-    keyset = KeySet((), Policy(), next_change=1000)
-    assert (keyset.max_age(now), keyset.max_age_until(now)) == (max_age, until)
-
-
-@given(st.floats(0, 999.999), st.integers(0, 1000))
-def test_max_age_is_right_until_it_says(now: float, policy_max_age: int) -> None:
-    """Whenever a reply is sent before ``max_age_until``, its lifetime ends before the change."""
-    keyset = KeySet((), Policy(max_age=policy_max_age), next_change=1000)
-    until = keyset.max_age_until(now)
-    assert until is not None
-    assert now < until <= 1000
-    assert until + keyset.max_age(now) <= 1000
-    assert keyset.max_age(now) <= policy_max_age
-
-
 @dataclass
 class Model:
     """The rules, written down a second time: what is published, from the history alone."""

@@ -222,10 +222,10 @@ NAMED = (
     Mutant(
         "max-age is negative after the change",
         "The time that a cache may keep a set is never negative.",
-        "keys/keyset.py",
-        "return max(0, min(self.policy.max_age, math.ceil(self.next_change - now) - 1))",
-        "return min(self.policy.max_age, math.ceil(self.next_change - now) - 1)",
-        ("keys/test_keyset.py",),
+        "published/freshness.py",
+        "max(0, min(seconds, math.floor(end - now) - _MARGIN_SECONDS))",
+        "min(seconds, math.floor(end - now) - _MARGIN_SECONDS)",
+        ("published/test_freshness.py",),
     ),
     Mutant(
         "verify tells a negative time",

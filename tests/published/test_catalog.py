@@ -3,12 +3,13 @@
 from jwks_server.keys.keyset import KeySet
 from jwks_server.keys.policy import Policy
 from jwks_server.published.catalog import Catalog, Entry
+from jwks_server.published.freshness import Freshness
 from jwks_server.published.representation import render
 
 
 def entry(path: str) -> Entry:
     """Make an entry with one page."""
-    return Entry(KeySet((), Policy()), 300, {path: render(path.encode(), 300, "application/json")})
+    return Entry(KeySet((), Policy()), {path: render(path.encode(), Freshness(300), "application/json")})
 
 
 def test_before_the_first_set() -> None:

@@ -13,12 +13,15 @@ from jwks_server.keys.keyset import Key, KeySet, read_file
 from jwks_server.keys.policy import Policy
 from jwks_server.published.catalog import Catalog, Edition, Entry
 from jwks_server.published.encode import from_bytes, to_bytes
+from jwks_server.published.freshness import Freshness
 from jwks_server.published.pages import Endpoint, pages
 from jwks_server.published.representation import Representation, Variant
 
 FIELDS = st.dictionaries(st.text(max_size=20), st.text(max_size=20), max_size=4)
 VARIANTS = st.builds(Variant, st.text(max_size=8), st.binary(max_size=50), st.text(max_size=20), FIELDS, FIELDS)
-PAGES = st.builds(Representation, st.lists(VARIANTS, max_size=3).map(tuple))
+TIMES = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+FRESH = st.builds(Freshness, st.integers(0), TIMES, TIMES)
+PAGES = st.builds(Representation, st.lists(VARIANTS, max_size=3).map(tuple), FRESH)
 EDITIONS = st.builds(
     Edition,
     pages=st.dictionaries(st.text(max_size=20), PAGES, max_size=4),
@@ -39,8 +42,8 @@ def published(pem: bytes | None = None) -> Edition:
     """Publish the set of a file with two private keys."""
     keys = keyset(pem or private_pem(key("RSA")) + private_pem(key("P-256")))
     catalog = Catalog()
-    found = pages("/", keys, 300, Endpoint("/.well-known/jwks.json"))
-    catalog.publish({"/": Entry(keys, 300, found)}, frozenset({"/acme"}))
+    found = pages("/", keys, Endpoint("/.well-known/jwks.json"))
+    catalog.publish({"/": Entry(keys, found)}, frozenset({"/acme"}))
     return catalog.current
 
 
@@ -53,6 +56,7 @@ def in_order(edition: Edition) -> object:
     return [
         (
             path,
+            page.freshness,
             [(one.coding, one.body, one.etag, listed(one.headers), listed(one.revalidated)) for one in page.variants],
         )
         for path, page in edition.pages.items()
@@ -89,14 +93,17 @@ def test_equal_bodies_are_written_once() -> None:
 
 @given(st.binary(max_size=200))
 @example(b"")
-@example(b"jwks-server edition 1\n")
-@example(b"jwks-server edition 1\n" + bytes(8))
-@example(b"jwks-server edition 1\n" + (2).to_bytes(8, "big") + b"[]")
-@example(b"jwks-server edition 1\n" + (100_000).to_bytes(8, "big") + b"[" * 100_000)
-@example(to_bytes(published()).replace(b"edition 1", b"edition 2"))
+@example(b"jwks-server edition 2\n")
+@example(b"jwks-server edition 2\n" + bytes(8))
+@example(b"jwks-server edition 2\n" + (2).to_bytes(8, "big") + b"[]")
+@example(b"jwks-server edition 2\n" + (100_000).to_bytes(8, "big") + b"[" * 100_000)
+@example(to_bytes(published()).replace(b"edition 2", b"edition 1"))
 @example(to_bytes(published()) + b"x")
 @example(to_bytes(published())[:-1])
 @example(to_bytes(published()).replace(b'"body":0', b'"body":9'))
+@example(to_bytes(published()).replace(b'"next_change":null', b'"next_change":1e99'[:18]))
+@example(to_bytes(published()).replace(b'"next_change":null', b'"next_change": NaN'))
+@example(to_bytes(published()).replace(b'"next_change":null', b'"next_change":1234'))
 def test_any_bytes(data: bytes) -> None:
     """Bytes that are not an edition are one coded error."""
     with pytest.raises(EditionDamaged):

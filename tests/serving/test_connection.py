@@ -19,6 +19,7 @@ from writers import replace
 
 from jwks_server.keys.keyset import read_file
 from jwks_server.keys.policy import Policy
+from jwks_server.published.freshness import Freshness
 from jwks_server.published.representation import render
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -27,7 +28,9 @@ TARGET = b"/.well-known/jwks.json"
 PEM = public_pem(key("RSA")) + public_pem(key("P-256"))
 ETAGS = {
     one.coding: one.etag.encode()
-    for one in render(build([read_file("a.pem", PEM, None)], Policy()).body, 300, "application/json").variants
+    for one in render(
+        build([read_file("a.pem", PEM, None)], Policy()).body, Freshness(300), "application/json"
+    ).variants
 }
 RESET = b"(reset)"
 LAST = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"

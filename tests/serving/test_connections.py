@@ -17,6 +17,7 @@ from sites import site as any_site
 from support import HANG_SECONDS, certificate_pem, certify, key, private_pem
 
 from jwks_server.published.catalog import Catalog, Entry
+from jwks_server.published.freshness import Freshness
 from jwks_server.published.representation import render
 from jwks_server.serving.certificate import Certificate
 
@@ -449,8 +450,8 @@ LARGE = b"x" * 4_700_000
 def large(entry: Entry) -> Keys:
     """Publish a page that no kernel takes at once."""
     catalog = Catalog()
-    page = render(LARGE, 300, "application/json")
-    catalog.publish({"/": Entry(entry.keyset, 300, {PATH: page})})
+    page = render(LARGE, Freshness(300), "application/json")
+    catalog.publish({"/": Entry(entry.keyset, {PATH: page})})
     return catalog
 
 

@@ -14,6 +14,7 @@ from sites import GET, PATH, Site, read_reply, site, statuses
 from support import HANG_SECONDS, certificate_pem, certify, key, private_pem, public_pem, serving
 
 from jwks_server.published.catalog import Catalog, Entry
+from jwks_server.published.freshness import Freshness
 from jwks_server.published.representation import render
 from jwks_server.serving.public import application
 
@@ -65,7 +66,7 @@ async def stuck(here: Site) -> AsyncIterator[asyncio.StreamReader]:
 
 def labelled(entry: Entry, body: bytes) -> Entry:
     """Make an entry that is answered with a body of the test's own."""
-    return replace(entry, pages={PATH: render(body, 300, "application/json")})
+    return replace(entry, pages={PATH: render(body, Freshness(300), "application/json")})
 
 
 async def test_answer_that_was_overtaken_is_not_learned(entry: Entry) -> None:

@@ -151,8 +151,8 @@ async def issuers(aiohttp_client: AiohttpClient, catalog: Catalog) -> Client:
     """Serve an issuer with a discovery document, beside one that has no set yet."""
     policy = Policy(issuer="https://id.example.com")
     keyset = build([read_file("a.pem", public_pem(key("P-256")), None)], policy)
-    found = pages("/acme", keyset, 300, Endpoint(PATH))
-    catalog.publish({"/acme": Entry(keyset, 300, found)}, frozenset({"/late"}))
+    found = pages("/acme", keyset, Endpoint(PATH))
+    catalog.publish({"/acme": Entry(keyset, found)}, frozenset({"/late"}))
     return await aiohttp_client(application(catalog, PATH))
 
 
@@ -194,7 +194,7 @@ async def test_slashes_that_are_too_many(aiohttp_client: AiohttpClient) -> None:
 async def test_a_fault_of_this_program(client: Client, catalog: Catalog) -> None:
     """A fault is a problem document like any other, and tells nothing of what went wrong."""
     broken: Any = "broken"
-    catalog.publish({"/": Entry(keyset=broken, max_age=0, pages={PATH: broken})})
+    catalog.publish({"/": Entry(keyset=broken, pages={PATH: broken})})
     reply = await client.get(PATH)
     await expect_problem(reply, 500, "internal-error")
     assert "AttributeError" not in await reply.text()

@@ -63,7 +63,7 @@ async def test_a_stage_never_goes_back_because_of_the_clock(tmp_path: Path) -> N
         catalog,
         Endpoint("/.well-known/jwks.json"),
         timing=Timing(),
-        clock=lambda: now,
+        clock=Clock(lambda: now, None),
     )
     for number in range(3):
         (tmp_path / f"{number}.pem").write_bytes(public_pem(key("P-256", number)))

@@ -10,6 +10,7 @@ from jwks_server.keys.policy import Policy
 from jwks_server.options.settings import Timing
 from jwks_server.published.catalog import Catalog
 from jwks_server.published.pages import Endpoint
+from jwks_server.source.clock import Clock
 from jwks_server.source.directory import Directory
 from jwks_server.source.reload import Reloader
 
@@ -28,7 +29,7 @@ class House:
             self.catalog,
             Endpoint("/.well-known/jwks.json"),
             timing=Timing(),
-            clock=lambda: self.now,
+            clock=Clock(lambda: self.now, None),
         )
 
     async def after(self, seconds: float) -> None:

@@ -14,6 +14,7 @@ from jwks_server.options.settings import Timing
 from jwks_server.published.catalog import Catalog, Entry
 from jwks_server.published.pages import Endpoint
 from jwks_server.source import folder as folders
+from jwks_server.source.clock import Clock
 from jwks_server.source.directory import Directory
 from jwks_server.source.reload import Reloader
 from jwks_server.source.state import StateFile
@@ -40,7 +41,7 @@ class House:
             timing=Timing(),
             state=self.state,
             reloads=self.reloads,
-            clock=lambda: self.now,
+            clock=Clock(lambda: self.now, None),
         )
 
     def end(self) -> None:
