@@ -94,7 +94,7 @@ def _observed(seen: Observation, previous: Evaluation, now: float, rules: Rules)
     text = policy_text.update(
         seen.policy,
         previous.policy_text,
-        [believed.items[name] for name in sorted(believed.items)],
+        believed.items,
         rules.defaults,
         now,
         rules.grace,
@@ -122,19 +122,19 @@ def _observed(seen: Observation, previous: Evaluation, now: float, rules: Rules)
 
 def _same(one: Mapping[str, KeyFile], other: Mapping[str, KeyFile]) -> bool:
     """Tell whether two observations are the same. A good file with other bytes is another object."""
-    return one.keys() == other.keys() and all(
-        file is other[name] or (not file.good and file == other[name]) for name, file in one.items()
-    )
+    changed = (file for name, file in one.items() if other.get(name) is not file)
+    return one.keys() == other.keys() and all(not file.good and file == other[file.name] for file in changed)
 
 
 def _changing(previous: Evaluation, believed: Believed[KeyFile], now: float) -> Mapping[str, float]:
     """Tell until when each file that is being written counts as such."""
     before = previous.files or {}
+    changed = {name for name, file in believed.items.items() if before.get(name, file) is not file}
     changing: dict[str, float] = {}
-    for name, file in believed.items.items():
+    for name in {*changed, *believed.stand_ins, *previous.changing} & believed.items.keys():
         if name in believed.stand_ins:
             changing[name] = believed.stand_ins[name]
-        elif file.good and name in before and before[name] is not file:
+        elif name in changed and believed.items[name].good:
             changing[name] = now + REWRITTEN_SECONDS
         elif now < (until := previous.changing.get(name, now)):
             changing[name] = until

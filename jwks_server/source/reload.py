@@ -8,25 +8,32 @@ from functools import partial
 import structlog
 
 from jwks_server.errors import JwksError, SourceError
+from jwks_server.keys.changes import Change
 from jwks_server.keys.evaluation import Rules
 from jwks_server.keys.policy import Policy
 from jwks_server.options.settings import Timing
-from jwks_server.published.catalog import ROOT, Catalog
+from jwks_server.published.catalog import ROOT, Catalog, Entry
 from jwks_server.published.pages import Endpoint
 from jwks_server.source.clock import Clock
 from jwks_server.source.directory import Directory, Seen
 from jwks_server.source.issuers import Issuers, Step
+from jwks_server.source.keeper import Keeper
 from jwks_server.source.remembered import Remembered
 from jwks_server.source.state import StateFile
-from jwks_server.source.triggers import EVERYWHERE, Trigger, Triggers
+from jwks_server.source.triggers import EVERYWHERE, Hint, Trigger, Triggers, named
 from jwks_server.stats import Reloads
 from jwks_server.text import well_formed
 from jwks_server.threads import in_thread
 
 # The clock may be set; beyond that, no time is waited for in one piece.
 _LONGEST_WAIT_SECONDS = 3600.0
+# Log lines are written for this long in one piece.
+_SLICE_SECONDS = 0.002
 # The rescan's share of a core, at most; evaluating what it saw, and the watch, need another hundredth each.
 _RESCAN_SHARE = 0.03
+
+# What the next edition changes: the entries by their issuer's path, and who is awaited.
+_Published = tuple[Mapping[str, Entry | None], frozenset[str]]
 
 _LEVELS = {"file-refused": "error", "finding": "warning"}
 _log = structlog.get_logger(__name__)
@@ -51,6 +58,7 @@ class Reloader:
 
     Attributes:
         started: Set after the first observation of the directory, whatever it gave.
+        state: Writes what is remembered across restarts; a task of its own must run it.
     """
 
     def __init__(  # noqa: PLR0913 - the parts that it ties together
@@ -71,11 +79,13 @@ class Reloader:
         self._catalog = catalog
         self._timing = timing
         rules = Rules(defaults, timing.grace_period, timing.propagation)
-        self._issuers = Issuers(directory, rules, endpoint, Remembered(state))
+        remembered = Remembered(state)
+        self._issuers = Issuers(directory, rules, endpoint, remembered)
+        self.state = Keeper(remembered, self._state_changed)
         self._reloads = reloads or Reloads()
         self._done = done
         self._clock = Clock(clock, None) if clock else Clock()
-        self._state_faults: Mapping[str, JwksError] = {}
+        self._faults: Mapping[str, tuple[JwksError, ...]] = {}
         self._cost = 0.0
         self._full_cost = 0.0
 
@@ -101,38 +111,57 @@ class Reloader:
                 timer.cancel()
             await self.reload(arrived)
             if self._done:
-                await self._done(frozenset(trigger for trigger, _ in arrived))
+                await self._done(frozenset(hint.trigger for hint in arrived))
             await asyncio.sleep(self._cost)  # a storm of events gets half a core at most
 
-    async def reload(self, triggers: Collection[tuple[Trigger, str]] = ()) -> None:
+    async def reload(self, hints: Collection[Hint] = ()) -> None:
         """Publish what the directory holds now. Where that fails, the last good sets stay.
 
         Args:
-            triggers: Each with the path of the issuer that it is about; none to observe everything.
+            hints: What to look at; none to observe everything.
         """
         began = time.monotonic()
-        before = self._state_faults
-        steps = await in_thread(partial(self._load, triggers))
-        self._publish(steps)
-        self._record(triggers, steps, time.monotonic() - began)
+        steps, published = await in_thread(partial(self._load, hints))
+        if published:
+            self._catalog.publish(*published)
+        self._show(steps)
+        self._record(hints, steps, time.monotonic() - began)
+        self.state.wake()
         decided = [step.issuer.path for step in steps if step.news.decided and not step.news.gone]
         # Clients don't wait for this: what it looks over is published.
         findings = await in_thread(partial(self._issuers.lint, decided, self._clock())) if decided else {}
         if findings:
-            self._show()
+            self._show(steps)
+        await self._log_changes(steps, findings)
+
+    async def _log_changes(self, steps: Sequence[Step], findings: Mapping[str, Sequence[Change]]) -> None:
+        """Log what changed; between some lines, clients come first."""
+        paused = time.monotonic()
         for step in steps:
             log = self._log_of(step.issuer.path)
             for change in (*step.news.changes, *findings.get(step.issuer.path, ())):
                 getattr(log, _LEVELS.get(change.event, "info"))(change.event, **change.fields)
+                if time.monotonic() - paused > _SLICE_SECONDS:
+                    await asyncio.sleep(0)
+                    paused = time.monotonic()
             self._log_faults(step.issuer.path, step.before, step.issuer.evaluation.faults)
-        self._log_faults(ROOT, before, self._state_faults)
 
-    def _show(self) -> None:
+    def _show(self, steps: Iterable[Step]) -> None:
         """Let status and metrics see what was decided."""
-        issuers = self._issuers.by_path
-        self._reloads.issuers = {path: issuers[path].evaluation for path in sorted(issuers)}
+        changed = {step.issuer.path for step in steps}
+        if not changed:
+            return
+        issuers, shown = self._issuers.by_path, dict(self._reloads.issuers)
+        for path in changed & issuers.keys():
+            shown[path] = issuers[path].evaluation
+        for path in changed - issuers.keys():
+            shown.pop(path, None)
+        if shown.keys() != self._reloads.issuers.keys():
+            shown = {path: shown[path] for path in sorted(shown)}
+        self._reloads.issuers = shown
 
-    def _publish(self, steps: Iterable[Step]) -> None:
+    def _published(self, steps: Iterable[Step]) -> _Published | None:
+        """Find what the next edition changes; None if the current one stays."""
         current = self._catalog.current
         changes = {
             step.issuer.path: step.news.entry
@@ -141,43 +170,53 @@ class Reloader:
         }
         with_a_set = {path for path in {*current.entries, *changes} if changes.get(path, True)}
         awaited = frozenset(
-            path for path, one in self._issuers.by_path.items() if one.awaited and path not in with_a_set
+            path for path in self._issuers.by_path.keys() - with_a_set if self._issuers.by_path[path].awaited
         )
-        if changes or awaited != current.awaited:
-            self._catalog.publish(changes, awaited)
-        self._show()
+        return (changes, awaited) if changes or awaited != current.awaited else None
 
-    def _record(self, triggers: Iterable[tuple[Trigger, str]], steps: Sequence[Step], seconds: float) -> None:
-        faults = {
-            well_formed(path): tuple(one.evaluation.faults.values())
-            for path, one in self._issuers.by_path.items()
-            if one.evaluation.faults
-        }
-        if self._state_faults:
-            faults[ROOT] = (*faults.get(ROOT, ()), *self._state_faults.values())
+    def _record(self, hints: Iterable[Hint], steps: Sequence[Step], seconds: float) -> None:
+        faults = dict(self._faults)
+        for step in steps:
+            path = well_formed(step.issuer.path)
+            faults.pop(path, None)
+            if step.issuer.evaluation.faults and not step.news.gone:
+                faults[path] = tuple(step.issuer.evaluation.faults.values())
+        self._faults = faults
         published = any(step.news.entry or step.news.gone for step in steps)
-        failed = self._state_faults or any(step.issuer.evaluation.faults for step in steps)
+        failed = self.state.faults or any(step.issuer.evaluation.faults for step in steps)
         self._reloads.add(
-            sorted({trigger for trigger, _ in triggers}) or ["start"],
+            sorted({hint.trigger for hint in hints}) or ["start"],
             "failed" if failed else "published" if published else "unchanged",
             at=self._clock(),
             seconds=seconds,
             scan=self._cost,
-            faults=faults,
+            faults=self._all_faults(),
         )
 
-    def _load(self, triggers: Collection[tuple[Trigger, str]]) -> Sequence[Step]:
+    def _all_faults(self) -> Mapping[str, tuple[JwksError, ...]]:
+        if not self.state.faults:
+            return self._faults
+        return {**self._faults, ROOT: (*self._faults.get(ROOT, ()), *self.state.faults.values())}
+
+    def _state_changed(self, before: Mapping[str, JwksError], now: Mapping[str, JwksError]) -> None:
+        self._reloads.faults = self._all_faults()
+        self._log_faults(ROOT, before, now)
+
+    def _load(self, hints: Collection[Hint]) -> tuple[Sequence[Step], _Published | None]:
         """Observe the directory, and evaluate what it or the time has changed. Runs in a thread."""
         started = time.thread_time()
         now = self._clock()
-        if any(trigger is Trigger.SIGHUP for trigger, _ in triggers):
+        if any(hint.trigger is Trigger.SIGHUP for hint in hints):
             self._directory.forget()
-        asked = {issuer for _, issuer in triggers}
-        everything = EVERYWHERE in asked or not triggers
+        everything = not hints or any(hint.issuer == EVERYWHERE for hint in hints)
         due = self._issuers.due(now)
         seen: Mapping[str, Seen]
         try:
-            seen = self._directory.read(self._issuers.by_path if everything else asked | due, everything=everything)
+            if everything:
+                seen = self._directory.read(self._issuers.by_path)
+            else:
+                files = named(hints, self._issuers.waits_for(due))
+                seen = self._directory.read(files, everything=False, files=files)
         except SourceError as error:
             seen = {ROOT: error}
         self._cost = time.thread_time() - started + self._directory.cost
@@ -186,8 +225,7 @@ class Reloader:
         steps = self._issuers.take(seen, due, now, self._catalog.current.entries)
         if any(step.rebuilt for step in steps):
             self._issuers.remembered.put(self._issuers.keysets())
-        self._state_faults = self._issuers.remembered.save()
-        return steps
+        return steps, self._published(steps)
 
     def _log_of(self, path: str) -> structlog.stdlib.BoundLogger:
         log: structlog.stdlib.BoundLogger = _log if path == ROOT else _log.bind(issuer=path)

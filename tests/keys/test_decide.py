@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from support import key, public_pem, thumbprint
 
 from jwks_server.keys import decide
-from jwks_server.keys.assign import assign
+from jwks_server.keys.assign import Assignment, assign
 from jwks_server.keys.changes import changes
 from jwks_server.keys.evaluate import evaluate
 from jwks_server.keys.evaluation import Evaluation, Rules
 from jwks_server.keys.keyset import KeyFile, read_file
 from jwks_server.keys.lint import lint
 from jwks_server.keys.observation import Observation
+from jwks_server.keys.policy import Policy
 
 NAMES = ("a.pem", "b.pem", "c.pem", "d.pem", "a.crt")
 KEYS = (*(key("P-256", number) for number in range(4)), key("Ed25519", 0))
@@ -72,7 +73,7 @@ def after(seen: Observation, previous: Evaluation, now: float) -> Evaluation:
 
 def everything(evaluation: Evaluation) -> Mapping[str, object]:
     """Return all that was decided, with the bytes that are published."""
-    names = (one for one in Evaluation.__dataclass_fields__ if one not in {"faults"})
+    names = (one for one in Evaluation.__dataclass_fields__ if one != "faults")
     faults = {code: error.message for code, error in evaluation.faults.items()}
     body = evaluation.served.body if evaluation.served else b""
     return {name: getattr(evaluation, name) for name in names} | {"faults": faults, "body": body}
@@ -102,12 +103,13 @@ def test_only_what_changed_is_decided_about(monkeypatch: pytest.MonkeyPatch) -> 
     """One more file leaves the files alone that share nothing with it, and looks at those that share a key or a kid."""
     seen, now = history([([("a.pem", 0), ("b.pem", 1), ("c.pem", 2), ("d.pem", 2)], None, 0.0, True)])[0]
     first = after(seen, Evaluation(), now)
-    looked_at = []
-    monkeypatch.setattr(
-        decide,
-        "assign",
-        lambda files, policy: (looked_at.append([one.name for one in files]), assign(files, policy))[1],
-    )
+    looked_at: list[list[str]] = []
+
+    def observed(files: Sequence[KeyFile], policy: Policy) -> Assignment:
+        looked_at.append([one.name for one in files])
+        return assign(files, policy)
+
+    monkeypatch.setattr(decide, "assign", observed)
     more = replace(seen, files={**seen.files, "a.crt": FILES["a.crt", 4]})
     second = after(more, first, now + 1)
     after(replace(more, files={**more.files, "d.pem": FILES["d.pem", 3]}), second, now + 2)
