@@ -132,6 +132,7 @@ async def serve(settings: Settings) -> None:
             work: dict[str, Callable[[], Coroutine[object, object, None]]] = {
                 "reload": partial(reloader.run, triggers),
                 "watch": partial(_watch, directory, reloader, triggers),
+                "state": reloader.state.run,
                 "deadlines": connections.keep_deadlines,
                 "admin-deadlines": admin_connections.keep_deadlines,
                 "reload-report": partial(_report_reloads, reloaded, certificate),
@@ -157,6 +158,7 @@ async def serve(settings: Settings) -> None:
                         await ending.pause(how.drain)
                         admin_connections.finishing = True
                     ending.over.set()
+            await reloader.state.finish()
             for task in background:
                 task.cancel()
     except* (TaskDied, ListenError) as failed:

@@ -217,10 +217,15 @@ def _owner_name(owner: tuple[str, jwk.PublicKey]) -> str:
 def _assigned(file: str, key: jwk.PublicKey, policy: Policy) -> Assigned:
     said = policy.of(file)
     alg = _alg(key.kind, said, policy) or ""
-    return Assigned(file, key, alg, (said.kid or _kid(file, key, policy), *said.aliases))
+    return Assigned(file, key, alg, (said.kid or main_kid(file, key, policy), *said.aliases))
 
 
-def _kid(file: str, key: jwk.PublicKey, policy: Policy) -> str:
+def main_kid(file: str, key: jwk.PublicKey, policy: Policy) -> str:
+    """Make the kid of a key that the policy gives none.
+
+    Raises:
+        KidInvalid: It would be the file's name, which can't be a kid.
+    """
     match policy.kid:
         case "thumbprint":
             return key.thumbprint

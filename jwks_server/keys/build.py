@@ -11,6 +11,7 @@ from jwks_server.keys.assign import Assigned, Assignment
 from jwks_server.keys.jwk import PublicKey
 from jwks_server.keys.keyset import Key, KeySet, Lifetime
 from jwks_server.keys.kinds import Use
+from jwks_server.keys.merge import merged
 from jwks_server.keys.policy import Policy
 from jwks_server.keys.writing import QUIET, Missing, Writing
 
@@ -43,6 +44,8 @@ def build(  # noqa: PLR0913, PLR0917 - all that decides about a set
     now: float = 0.0,
     propagation: float = 0.0,
     writing: Writing = QUIET,
+    *,
+    others: bool = False,
 ) -> Built:
     """Make the set that the files stand for at this moment.
 
@@ -58,6 +61,7 @@ def build(  # noqa: PLR0913, PLR0917 - all that decides about a set
         now: In seconds since the epoch.
         propagation: How long the slowest verifier takes to see a new key, beyond ``max_age``, in seconds.
         writing: What is being written now.
+        others: Whether the set has other keys, which this change doesn't concern.
     """
     before = {key.identity: key for key in previous.keys} if previous else {}
     once_revoked = _once_revoked(previous, policy)
@@ -88,7 +92,7 @@ def build(  # noqa: PLR0913, PLR0917 - all that decides about a set
     current = published + waiting + retiring
 
     revoked_something = bool(revoked) or len(wanted) < len(assignment.keys)
-    held = not current and not policy.allow_empty and bool(kept or not revoked_something)
+    held = not (current or others or policy.allow_empty) and bool(kept or not revoked_something)
     keys = kept if held else current
     if held:  # a key that stays in the set isn't pending, even if its publish_at was moved into the future
         staying = {key.identity for key in kept}
@@ -96,8 +100,8 @@ def build(  # noqa: PLR0913, PLR0917 - all that decides about a set
     else:
         awaited = pending
     keyset = KeySet(
-        keys=_ordered(keys),
-        pending=_ordered(awaited),
+        keys=merged((), keys, _order),
+        pending=merged((), awaited, _order),
         policy=policy,
         next_change=min((end for end in _ends(current, pending) if end > now), default=None),
         held=held,
@@ -237,5 +241,19 @@ def _ends(current: Iterable[Key], pending: Iterable[Key]) -> Iterator[float]:
     yield from (key.publish_at for key in pending if key.publish_at is not None)
 
 
-def _ordered(keys: Iterable[Key]) -> tuple[Key, ...]:
-    return tuple(sorted(keys, key=lambda key: (key.public.kind.rank, key.file, key.kid)))
+def with_others(built: KeySet, others: KeySet, now: float) -> KeySet:
+    """Add the keys that a change doesn't concern to the set that was built of the rest.
+
+    Args:
+        built: That set; it is not held.
+        others: The keys that stay as they are, of which there is at least one.
+        now: In seconds since the epoch.
+    """
+    keys = merged(others.keys, built.keys, _order)
+    pending = merged(others.pending, built.pending, _order)
+    next_change = min((end for end in _ends(keys, pending) if end > now), default=None)
+    return replace(built, keys=keys, pending=pending, next_change=next_change)
+
+
+def _order(key: Key) -> tuple[int, str, str]:
+    return key.public.kind.rank, key.file, key.kid

@@ -1,6 +1,6 @@
 """Two evaluations -> what is different: one log line each."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from jwks_server.keys.evaluation import Evaluation
@@ -59,12 +59,13 @@ class _Standing:
 
 def changes(previous: Evaluation, current: Evaluation) -> Iterator[Change]:
     """List what changed since the last evaluation: files, then keys that left, then other keys."""
-    known = {_without_until(change) for verdict in previous.verdicts for change in _of_file(verdict)}
-    for verdict in current.verdicts:
+    old, new = _different(previous, current)
+    known = {_without_until(change) for verdict in old for change in _of_file(verdict)}
+    for verdict in new:
         for change in _of_file(verdict):
             if _without_until(change) not in known:
                 yield Change(change[0], dict(change[1]))
-    before, after = _standings(previous), _standings(current)
+    before, after = _standings(previous, old), _standings(current, new)
     remembered = _remembered(previous)
     for identity, standing in before.items():
         # A pending key was in no set, so that it can't leave one; revoked and removed keys have left.
@@ -94,12 +95,22 @@ def _remembered(previous: Evaluation) -> frozenset[tuple[tuple[str, str], str, b
     return frozenset((key.identity, key.state, key.json) for key in keys)
 
 
-def _standings(evaluation: Evaluation) -> dict[tuple[str, str], _Standing]:
+def _different(previous: Evaluation, current: Evaluation) -> tuple[Sequence[Verdict], Sequence[Verdict]]:
+    """Return the verdicts of each that are not in the other; the same object stands for keys that are the same too."""
+    if previous.serves != current.serves:
+        return previous.verdicts, current.verdicts
+    same = {id(one) for one in previous.verdicts}.intersection(map(id, current.verdicts))
+    old, new = ([one for one in judged if id(one) not in same] for judged in (previous.verdicts, current.verdicts))
+    return old, new
+
+
+def _standings(evaluation: Evaluation, verdicts: Sequence[Verdict]) -> dict[tuple[str, str], _Standing]:
     keyset = evaluation.keyset
-    in_set = {key.identity: key for key in keyset.keys} if keyset and evaluation.serves else {}
-    pending = {key.identity: key for key in keyset.pending} if keyset else {}
+    kids = {kid for verdict in verdicts for kid in verdict.kids}
+    in_set = {key.identity: key for key in keyset.keys if key.kid in kids} if keyset and evaluation.serves else {}
+    pending = {key.identity: key for key in keyset.pending if key.kid in kids} if keyset else {}
     found: dict[tuple[str, str], _Standing] = {}
-    for verdict in evaluation.verdicts:
+    for verdict in verdicts:
         for identity in verdict.identities:
             key = in_set.get(identity) or pending.get(identity)
             # A kept key is where it was before its file turned bad or vanished.

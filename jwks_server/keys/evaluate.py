@@ -6,24 +6,18 @@ from dataclasses import replace
 
 from jwks_server.errors import JwksError, NoKeys, SourceError
 from jwks_server.keys import policy_text
-from jwks_server.keys.assign import assign
-from jwks_server.keys.build import build
+from jwks_server.keys.decide import decided
 from jwks_server.keys.evaluation import Evaluation, Rules
 from jwks_server.keys.grace import Believed, believe
 from jwks_server.keys.keyset import KeyFile
 from jwks_server.keys.observation import Observation
-from jwks_server.keys.policy import Policy
-from jwks_server.keys.unmatched import existing, matched
-from jwks_server.keys.verdict import StandIn, verdicts
-from jwks_server.keys.writing import Writing
+from jwks_server.keys.verdict import StandIn
 
 # How long a folder must be quiet until a name that vanished is gone: some writers delete files before they create them
 # again.
 GONE_SECONDS = 0.25
 # How long a file must be quiet until the keys that it does not hold any more are gone: it may be written in parts.
 REWRITTEN_SECONDS = 1.0
-# A set is looked over again after this time: certificates come near their end without any other change.
-LINT_SECONDS = 3600
 _IGNORED_SHOWN = 5
 
 
@@ -62,7 +56,7 @@ def evaluate(  # noqa: PLR0913 - all that decides about an issuer
             return replace(current, keyset=None, serves=False, verdicts=(), faults={}, findings=(), gone=True)
     policy = current.policy_text.policy
     if current.files is not None and policy is not None and (now >= current.build_at or _differ(previous, current)):
-        current = _decided(current, policy, now, rules)
+        current = decided(previous, current, policy, now, rules)
     return replace(current, faults=_faults(current, place))
 
 
@@ -100,7 +94,7 @@ def _observed(seen: Observation, previous: Evaluation, now: float, rules: Rules)
     text = policy_text.update(
         seen.policy,
         previous.policy_text,
-        [believed.items[name] for name in sorted(believed.items)],
+        believed.items,
         rules.defaults,
         now,
         rules.grace,
@@ -128,19 +122,19 @@ def _observed(seen: Observation, previous: Evaluation, now: float, rules: Rules)
 
 def _same(one: Mapping[str, KeyFile], other: Mapping[str, KeyFile]) -> bool:
     """Tell whether two observations are the same. A good file with other bytes is another object."""
-    return one.keys() == other.keys() and all(
-        file is other[name] or (not file.good and file == other[name]) for name, file in one.items()
-    )
+    changed = (file for name, file in one.items() if other.get(name) is not file)
+    return one.keys() == other.keys() and all(not file.good and file == other[file.name] for file in changed)
 
 
 def _changing(previous: Evaluation, believed: Believed[KeyFile], now: float) -> Mapping[str, float]:
     """Tell until when each file that is being written counts as such."""
     before = previous.files or {}
+    changed = {name for name, file in believed.items.items() if before.get(name, file) is not file}
     changing: dict[str, float] = {}
-    for name, file in believed.items.items():
+    for name in {*changed, *believed.stand_ins, *previous.changing} & believed.items.keys():
         if name in believed.stand_ins:
             changing[name] = believed.stand_ins[name]
-        elif file.good and name in before and before[name] is not file:
+        elif name in changed and believed.items[name].good:
             changing[name] = now + REWRITTEN_SECONDS
         elif now < (until := previous.changing.get(name, now)):
             changing[name] = until
@@ -165,46 +159,8 @@ def _differ(previous: Evaluation, current: Evaluation) -> bool:
     return before != (current.files, current.stand_ins, current.policy_text.policy)
 
 
-def _decided(current: Evaluation, policy: Policy, now: float, rules: Rules) -> Evaluation:
-    """Build the set, and judge each file and key by it."""
-    files = sorted((current.files or {}).values(), key=lambda file: file.name)
-    assignment = assign(files, policy)
-    refused_keys = {key.thumbprint for file in files if file.name in assignment.refused for key in file.keys}
-    writing = Writing(current.changing, current.missing, rules.grace)
-    built = build(assignment, refused_keys, policy, current.keyset, now, rules.propagation, writing)
-    keyset = built.keyset
-    if keyset == current.keyset:
-        keyset = current.keyset  # the same object, so that nothing is published again
-    # Without a published set, and without one from before a restart, there is nothing to hold.
-    serves = current.serves or bool(keyset.keys) or not keyset.held
-    exist = existing(files, assignment, current.keyset.keys if current.keyset else (), policy)
-    names, unmatched = matched(policy, exist, current.names)
-    stays = {identity: missing.until for identity, missing in built.missing.items()}
-    ends = (keyset.next_change, *stays.values(), now + LINT_SECONDS)
-    in_set = {key.public.thumbprint for key in keyset.keys}
-    was_revoked = (
-        thumbprint for verdict in current.verdicts if verdict.outcome == "revoked" for thumbprint in verdict.thumbprints
-    )
-    return replace(
-        current,
-        keyset=keyset,
-        serves=serves,
-        verdicts=verdicts(assignment, keyset, built.revoked, current.stand_ins, stays, serves=serves),
-        withdrawn=built.withdrawn,
-        unmatched=unmatched,
-        exist=exist,
-        names=names,
-        decided_at=now,
-        build_at=min(end for end in ends if end is not None),
-        missing={identity: missing.since for identity, missing in built.missing.items()},
-        lapsed=current.lapsed.union(was_revoked) & in_set,
-        collision=policy_text.collision(assignment.collisions) if assignment.collisions else None,
-        skewed=(current.skewed | built.skewed) & in_set,
-    )
-
-
 def _faults(current: Evaluation, place: str) -> dict[str, JwksError]:
-    wrong = current.wrong or current.collision
+    wrong = current.wrong or (policy_text.collision(current.collisions) if current.collisions else None)
     faults: dict[str, JwksError] = {wrong.code: wrong} if wrong else {}
     if current.decided_at is not None and current.keyset is not None and current.keyset.held:
         faults[NoKeys.code] = NoKeys(

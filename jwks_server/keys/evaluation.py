@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from jwks_server.errors import JwksError
+from jwks_server.keys.assign import Collision
 from jwks_server.keys.grace import LastGood
+from jwks_server.keys.index import Index
 from jwks_server.keys.keyset import Key, KeyFile, KeySet
 from jwks_server.keys.policy import Policy
 from jwks_server.keys.policy_text import PolicyText
@@ -65,11 +67,13 @@ class Evaluation:
         changed_at: When an observation of the folder was last another one than the one before.
         changing: Until when each file that is being written counts as such, by name.
         missing: Since when no file gives a key that stays because its file is being written, by the key's identity.
-        collision: What kid ``jwks.toml`` gives to a key although it is another key's.
+        revoked: The keys of earlier sets that are revoked now.
+        collisions: The kids that ``jwks.toml`` gives to a key although they are another key's.
         lapsed: The thumbprints of published keys that were revoked before.
         skewed: The thumbprints of published keys that were first published in the future, says the state.
         build_at: When the set must be built again.
         look_at: When a grace period ends, so that the folder must be observed again.
+        index: Which files can influence each other; None if there are few.
     """
 
     keyset: KeySet | None = None
@@ -94,11 +98,13 @@ class Evaluation:
     changed_at: float = -math.inf
     changing: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     missing: Mapping[tuple[str, str], float] = field(default_factory=lambda: MappingProxyType({}))
-    collision: JwksError | None = None
+    revoked: tuple[Key, ...] = ()
+    collisions: frozenset[Collision] = frozenset()
     lapsed: frozenset[str] = frozenset()
     skewed: frozenset[str] = frozenset()
     build_at: float = math.inf
     look_at: float = math.inf
+    index: Index | None = None
 
     @property
     def due(self) -> float:

@@ -67,23 +67,23 @@ def believe(  # noqa: PLR0913 - the two grace periods are one rule
         changed_at: When the folder changed last. The grace period of a missing file starts again there: somebody may
             still be writing. It never lasts longer than that of a bad file.
     """
-    items: dict[str, T] = {}
-    remembered: dict[str, LastGood[T]] = {}
+    # Most files are as they were, and there may be many; only the others are looked at one by one.
+    items, remembered = dict(seen), dict(last_good)
     stand_ins: dict[str, float] = {}
-    for name in {**last_good, **seen}:
-        item, last = seen.get(name), last_good.get(name)
+    changed = [
+        name
+        for name, item in seen.items()
+        if (last := last_good.get(name)) is None or last.item is not item or last.since is not None
+    ]
+    for name in (*changed, *sorted(last_good.keys() - seen.keys())):
+        item, last = seen.get(name), remembered.pop(name, None)
         if item is not None and item.good:
-            items[name] = item
-            remembered[name] = last if last and last.item is item and last.since is None else LastGood(item)
-            continue
-        if last is not None:
+            remembered[name] = LastGood(item)
+        elif last is not None:
             since = now if last.since is None else min(last.since, now)
             end = since + bad_for if item is not None else _gone_until(since, changed_at, bad_for, gone_for)
             if now < end:
                 items[name], remembered[name], stand_ins[name] = last.item, LastGood(last.item, since), end
-                continue
-        if item is not None:
-            items[name] = item
     return Believed(items, remembered, stand_ins)
 
 

@@ -112,7 +112,7 @@ def _of_policy(evaluation: Evaluation) -> Iterator[Finding]:
 
 
 def _of_history(keyset: KeySet, evaluation: Evaluation) -> Iterator[Finding]:
-    for key in keyset.keys:
+    for key in keyset.keys if evaluation.lapsed or evaluation.skewed else ():
         if key.public.thumbprint in evaluation.lapsed:
             yield Finding(
                 "revocation-lapsed",

@@ -1,6 +1,6 @@
 """``jwks.toml`` over time: what it tightens is in force at once, what it loosens when the file has been quiet."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from jwks_server.errors import PolicyInvalid
@@ -37,7 +37,7 @@ class PolicyText:
 def update(  # noqa: PLR0913, PLR0917 - all that decides which policy is in force
     read: bytes | PolicyInvalid | None,
     previous: PolicyText,
-    files: Sequence[KeyFile],
+    files: Mapping[str, KeyFile],
     defaults: Policy,
     now: float,
     grace: float,
@@ -50,7 +50,7 @@ def update(  # noqa: PLR0913, PLR0917 - all that decides which policy is in forc
     Args:
         read: The file's text, or why it can't be read; None if there is no file.
         previous: What was known before.
-        files: The key files, ordered by name.
+        files: The key files by name.
         defaults: What holds where the file says nothing, or does not exist.
         now: The time of the observation, in seconds since the epoch.
         grace: How long the file must have been unchanged before it may loosen anything, in seconds.
@@ -67,8 +67,9 @@ def update(  # noqa: PLR0913, PLR0917 - all that decides which policy is in forc
         return replace(text, fault=previous.fault, until=text.since + grace)
     if before is None or said == before:
         return replace(text, policy=said, fault=None, until=None)
-    assignment = assign(files, said)
-    last = assign(files, before)
+    ordered = [files[name] for name in sorted(files)]
+    assignment = assign(ordered, said)
+    last = assign(ordered, before)
     new = assignment.collisions - last.collisions
     fault = collision(new) if new else None
     waits = silent or loosens(before, said, defaults) or not last.revoked <= assignment.revoked

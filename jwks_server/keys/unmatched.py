@@ -1,14 +1,14 @@
 """``jwks.toml`` and all names there are -> the entries that stand for nothing, such as a mistyped kid."""
 
 import difflib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from jwks_server.errors import KidInvalid
-from jwks_server.keys.assign import Assignment
 from jwks_server.keys.jwk import filename_kid
 from jwks_server.keys.keyset import Key, KeyFile
 from jwks_server.keys.policy import Policy
+from jwks_server.keys.verdict import Verdict
 
 # A comparison with every name takes time: more suggestions, among more names, would hold up other threads.
 MAX_SUGGESTIONS = 10
@@ -28,23 +28,22 @@ def named(policy: Policy) -> Names:
     return Names(policy.revoked, frozenset(policy.files))
 
 
-def existing(files: Iterable[KeyFile], assignment: Assignment, before: Iterable[Key], policy: Policy) -> Names:
+def existing(files: Mapping[str, KeyFile], judged: Iterable[Verdict], before: Iterable[Key], policy: Policy) -> Names:
     """Collect the names of everything that is there, and of the keys of the last set.
 
     Args:
-        files: The key files.
-        assignment: What they give.
+        files: The key files by name.
+        judged: What became of them.
         before: The keys of the last set.
         policy: What the operator decided.
     """
-    keys: set[str] = set()
-    for one in assignment.keys:
-        keys |= {one.public.thumbprint, *one.kids}
-    for file in files:
-        keys.update(key.thumbprint for key in file.keys)
-    for name in assignment.refused:
-        keys |= _kids_of_refused(name, policy)
-    here = set(assignment.files)
+    keys = {key.thumbprint for file in files.values() for key in file.keys}
+    here = set(files)
+    for verdict in judged:
+        here.add(verdict.file)
+        keys.update(verdict.kids, verdict.thumbprints)
+        if verdict.outcome == "refused":
+            keys |= _kids_of_refused(verdict.file, policy)
     for key in before:
         keys |= {key.kid, key.public.thumbprint}
         here.add(key.file)

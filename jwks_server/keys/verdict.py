@@ -1,6 +1,6 @@
 """What became of each file and key: the one answer that every log line, command and status prints."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -10,6 +10,7 @@ from jwks_server.errors import KeyFileError
 from jwks_server.keys.assign import Assigned, Assignment
 from jwks_server.keys.instants import utc
 from jwks_server.keys.keyset import Key, KeySet
+from jwks_server.keys.merge import merged
 
 Outcome = Literal["published", "pending", "retiring", "removed", "revoked", "duplicate", "refused", "kept"]
 
@@ -73,17 +74,21 @@ def verdicts(  # noqa: PLR0913 - all that is told of a key
     stand_ins: Mapping[str, StandIn],
     missing: Mapping[tuple[str, str], float] = MappingProxyType({}),
     *,
+    there: Container[str],
     serves: bool,
+    others: Iterable[Verdict] = (),
 ) -> tuple[Verdict, ...]:
     """Give each file its verdicts: the files that are there by name, then those that are gone.
 
     Args:
         assignment: What the files give.
         keyset: What was made of it.
-        revoked: The keys of the last set that are revoked now.
+        revoked: The keys of earlier sets that are revoked now.
         stand_ins: The files whose last good version counts, by name.
         missing: Until when a key stays that no file gives, since its file is being written, by the key's identity.
+        there: The names of all files.
         serves: Whether the key set is published; if not, nothing of it is.
+        others: The verdicts on files that a change doesn't concern, in order.
     """
     in_set = {key.identity: key for key in keyset.keys} if serves else {}
     pending = {key.identity: key for key in keyset.pending}
@@ -101,7 +106,7 @@ def verdicts(  # noqa: PLR0913 - all that is told of a key
     ]
     found += [_Standing(key.identity, key.file, "revoked") for key in revoked if key.identity not in declared]
     given = [*_grouped(found), *_of_files(assignment)]
-    return tuple(sorted(given, key=lambda one: (one.file not in assignment.files, one.file, one.outcome)))
+    return merged(others, given, lambda one: (one.file not in there, one.file, one.outcome))
 
 
 def _of_assigned(  # noqa: PLR0913, PLR0917 - all that decides about a key

@@ -60,7 +60,12 @@ class Catalog:
             changes: Entries by their issuer's path; None for an issuer that is gone.
             awaited: The paths of issuers that have no set yet.
         """
-        entries = {**self.current.entries, **changes}
-        kept = {path: entry for path, entry in entries.items() if entry}
-        pages = {path: page for entry in kept.values() for path, page in entry.pages.items()}
-        self.current = Edition(MappingProxyType(kept), MappingProxyType(pages), awaited)
+        entries, pages = dict(self.current.entries), dict(self.current.pages)
+        for path, entry in changes.items():
+            last = entries.pop(path, None) if entry is None else entries.get(path)
+            for at in last.pages if last else ():
+                pages.pop(at, None)
+            if entry:
+                entries[path] = entry
+                pages.update(entry.pages)
+        self.current = Edition(MappingProxyType(entries), MappingProxyType(pages), awaited)

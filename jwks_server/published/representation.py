@@ -1,17 +1,11 @@
 """A body -> finished replies: codings, entity tags, headers."""
 
-import gzip
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import brotli
-
 from jwks_server.keys.jwk import digest
+from jwks_server.published.codings import encoded
 from jwks_server.published.freshness import Freshness
-
-# Keys are random, so the best compression would take milliseconds to save a few bytes. Above this size, which no
-# client reads, the fastest level is used.
-_CAREFUL_COMPRESSION_BYTES = 256 * 1024
 
 CORS = {"Access-Control-Allow-Origin": "*"}
 NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
@@ -63,22 +57,13 @@ def render(body: bytes, fresh: Freshness, media_type: str, before: Representatio
         **CORS,
         **NO_SNIFFING,
     }
-    encoded = _encoded_before(before, body) or _encoded(body)
-    return Representation(tuple(_variant(coding, data, media_type, shared) for coding, data in encoded), fresh)
+    bodies = _encoded_before(before, body) or encoded(body)
+    return Representation(tuple(_variant(coding, data, media_type, shared) for coding, data in bodies), fresh)
 
 
 def _encoded_before(before: Representation | None, body: bytes) -> Sequence[tuple[str, bytes]]:
     encoded = [(one.coding, one.body) for one in before.variants] if before else []
     return encoded if ("identity", body) in encoded else ()
-
-
-def _encoded(body: bytes) -> Sequence[tuple[str, bytes]]:
-    small = len(body) <= _CAREFUL_COMPRESSION_BYTES
-    return (
-        ("identity", body),
-        ("gzip", gzip.compress(body, compresslevel=6 if small else 1, mtime=0)),
-        ("br", brotli.compress(body, quality=5 if small else 1)),
-    )
 
 
 def _variant(coding: str, body: bytes, media_type: str, shared: Mapping[str, str]) -> Variant:

@@ -5,8 +5,10 @@ import os
 import re
 import stat
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from jwks_server.errors import DirectoryMissing, DirectoryUnreadable, IssuerNameInvalid, SourceError
@@ -25,6 +27,18 @@ Seen = Observation | SourceError
 
 # RFC 3986 section 2.3; a leading dot hides a folder.
 _ISSUER_NAME = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
+
+
+_ALL: Mapping[str, Collection[str] | None] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What to look at; see ``Directory.read``."""
+
+    issuers: Collection[str]
+    everything: bool
+    files: Mapping[str, Collection[str] | None]
 
 
 class Directory:
@@ -72,12 +86,20 @@ class Directory:
         for folder in (self._root, *self._folders.values()):
             folder.forget()
 
-    def read(self, issuers: Collection[str] = (), *, everything: bool = True) -> Mapping[str, Seen]:
+    def read(
+        self,
+        issuers: Collection[str] = (),
+        *,
+        everything: bool = True,
+        files: Mapping[str, Collection[str] | None] = _ALL,
+    ) -> Mapping[str, Seen]:
         """Read the directory as it is at one moment.
 
         Args:
             issuers: The paths of the issuers to observe; with the directory's own path, also new folders.
             everything: Whether to observe all others too. It happens anyway if the directory itself was swapped.
+            files: The names of the files to look at in an issuer's folder, by its path; the others are as they were.
+                None, or no entry, stands for all of them.
 
         Returns:
             What was seen, or what is wrong, by the issuer's path. A folder without key files and ``jwks.toml``
@@ -87,14 +109,14 @@ class Directory:
             DirectoryMissing: There is nothing at the path.
             DirectoryUnreadable: The path is not a directory, it can't be read, or it was swapped during each read.
         """
-        return self._patience.run(lambda: self._seen(issuers, everything=everything))
+        return self._patience.run(lambda: self._seen(_Asked(issuers, everything, files)))
 
-    def _seen(self, issuers: Collection[str], *, everything: bool) -> Mapping[str, Seen]:
+    def _seen(self, asked: _Asked) -> Mapping[str, Seen]:
         self._refresh_passphrase()
         try:
             read = self._patience.ask(
                 str(self.path),
-                lambda: steadily(lambda here: self._read(here, issuers, everything=everything), self.path),
+                lambda: steadily(lambda here: self._read(here, asked), self.path),
             )
         except FileNotFoundError as exc:
             raise DirectoryMissing(f"There is no directory {self.path}; create it, or mount it.") from exc
@@ -127,21 +149,28 @@ class Directory:
             for folder in (self._root, *self._folders.values()):
                 folder.clear()
 
-    def _read(self, here: Open, issuers: Collection[str], *, everything: bool) -> tuple[object, Mapping[str, Seen]]:
+    def _read(self, here: Open, asked: _Asked) -> tuple[object, Mapping[str, Seen]]:
         version = (here.identity, here.link)
         self._arrival = arrived(here.top, self._arrival, partial(os.path.realpath, self.path))
-        everything = everything or version != self._version
-        names = {issuer.removeprefix(ROOT) for issuer in issuers if issuer != ROOT}
+        everything = asked.everything or version != self._version
+        files = _ALL if everything else asked.files
+        names = {issuer.removeprefix(ROOT) for issuer in asked.issuers if issuer != ROOT}
         if everything:
             names |= self._folders.keys()
         found: dict[str, Seen] = {}
-        if everything or ROOT in issuers:
-            names |= self._listed(here) - self._folders.keys()
+        if everything or ROOT in asked.issuers:
+            if files.get(ROOT) is None:
+                names |= self._listed(here) - self._folders.keys()
             found[ROOT] = self._root.read(
-                here, self._passphrase, whole=self._arrival.whole, nested=False, way=lambda: None
+                here,
+                self._passphrase,
+                whole=self._arrival.whole,
+                nested=False,
+                way=lambda: None,
+                only=files.get(ROOT),
             )
         for name in sorted(names):
-            found[ROOT + name] = self._observe(name, here)
+            found[ROOT + name] = self._observe(name, here, files.get(ROOT + name))
         return version, found
 
     def _listed(self, here: Open) -> set[str]:
@@ -154,7 +183,7 @@ class Directory:
     def _ask(self, name: str, question: Callable[[], T]) -> T:
         return self._patience.ask(str(self.path / name), question)
 
-    def _observe(self, name: str, here: Open) -> Seen:
+    def _observe(self, name: str, here: Open, only: Collection[str] | None) -> Seen:
         """Read a folder; a folder that can't be an issuer counts as not there."""
         path = self.path / name
         within = here.link is not None and not _is_folder(name, here.top)
@@ -164,7 +193,8 @@ class Directory:
         def read(inside: Open) -> Observation:
             nested = within or inside.link is not None
             whole = within or self._arrival.whole
-            return folder.read(inside, self._passphrase, whole=whole, nested=nested, way=lambda: _link(name, parent))
+            way = partial(_link, name, parent)
+            return folder.read(inside, self._passphrase, whole=whole, nested=nested, way=way, only=only)
 
         seen: Seen
         try:

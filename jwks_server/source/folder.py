@@ -5,7 +5,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from jwks_server.errors import FileUnreadable, KeyFileError, PolicyInvalid
@@ -56,18 +56,29 @@ class Folder:
         self._place = place
         self._patience = patience
         self._known: Mapping[str, _Read] = {}
+        self._ignored: tuple[str, ...] = ()
+        self._read_whole = False
         self._arrival = Arrival()
 
     def forget(self) -> None:
         """Read every byte again in the next observation, whatever stat says."""
         self._known = {name: replace(read, fingerprint=None) for name, read in self._known.items()}
+        self._read_whole = False
 
     def clear(self) -> None:
         """Parse every file again in the next observation, whatever its bytes are."""
         self._known = {}
+        self._read_whole = False
 
-    def read(
-        self, here: Open, passphrase: bytes | None, *, whole: bool, nested: bool, way: Callable[[], str | None]
+    def read(  # noqa: PLR0913 - where it is, and what is known of it
+        self,
+        here: Open,
+        passphrase: bytes | None,
+        *,
+        whole: bool,
+        nested: bool,
+        way: Callable[[], str | None],
+        only: Collection[str] | None = None,
     ) -> Observation:
         """Read the folder as it is at one moment. An unchanged file gives the same object again.
 
@@ -79,33 +90,42 @@ class Folder:
             whole: Whether it is known to change as a whole.
             nested: Whether the folders below it are read too.
             way: Returns where the links on the way to it lead.
+            only: The names of the files to look at, beside ``jwks.toml``; the others are as they were. All of them are
+                looked at in any case if this is another folder, or one that changes as a whole.
         """
         depth = _VOLUME_DEPTH if nested else 0
         before = self._known
-        ignored: list[str] = []
+        arrival = arrived(here.top, self._arrival, way)
+        whole = whole or here.link is not None or arrival.whole
+        if whole or nested or not self._read_whole or arrival.identity != self._arrival.identity:
+            only = None
         for _ in range(_LOOKS):
-            ignored.clear()
-            known = dict(self._read_files(here.data, "", depth, passphrase, ignored))
+            self._known = self._read_files(here.data, depth, passphrase, only)
             policy, policy_print = self._read_policy(here.data)
-            read = {name: one.seen for name, one in known.items()}
-            self._known = known
+            read = {name: one.seen for name, one in self._known.items()}
             recent = is_recent(here.data, [*read.values(), policy_print])
+            if only is not None:
+                read = {name: read.get(name) for name in only if self._is_key_file(name)}
             # Most looks find nothing new; they need no second one.
-            moved = (recent or known != before) and (read, policy_print) != self._look(here.data, depth)
+            moved = (recent or self._known != before) and (read, policy_print) != self._look(here.data, depth, only)
             if not moved:
                 break
-        self._arrival = arrived(here.top, self._arrival, way)
-        whole = whole or here.link is not None or self._arrival.whole
+        self._arrival, self._read_whole = arrival, True
         unsettled = not whole and (moved or recent)
-        files = {name: known[name].file for name in sorted(known)}
-        return Observation(files, policy, whole, unsettled=unsettled, ignored=tuple(sorted(ignored)))
+        files = {name: one.file for name, one in self._known.items()}
+        return Observation(files, policy, whole, unsettled=unsettled, ignored=self._ignored)
 
-    def _look(self, data: int, depth: int) -> tuple[dict[str, Fingerprint | None], Fingerprint | None]:
+    def _look(
+        self, data: int, depth: int, only: Collection[str] | None
+    ) -> tuple[dict[str, Fingerprint | None], Fingerprint | None]:
         """List the files with their fingerprints, without opening any."""
-        found = {
-            (name := base + entry.name): self._fingerprint(name, entry.name, folder)
-            for entry, folder, base in self._walk(data, "", depth, [])
-        }
+        if only is not None:
+            found = {name: self._fingerprint(name, name, data) for name in only if self._is_key_file(name)}
+        else:
+            found = {
+                base + name: self._fingerprint(base + name, name, folder)
+                for name, folder, base in self._walk(data, "", depth, [])
+            }
         return found, self._fingerprint(FILE_NAME, FILE_NAME, data)
 
     def _fingerprint(self, path: str, name: str, folder: int) -> Fingerprint | None:
@@ -116,16 +136,21 @@ class Folder:
             return None
 
     def _read_files(
-        self, folder: int, base: str, depth: int, passphrase: bytes | None, ignored: list[str]
-    ) -> Iterator[tuple[str, _Read]]:
-        for entry, holder, below in self._walk(folder, base, depth, ignored):
-            name = below + entry.name
-            if read := self._observe(entry, holder, name, passphrase):
-                yield name, read
+        self, data: int, depth: int, passphrase: bytes | None, only: Collection[str] | None
+    ) -> Mapping[str, _Read]:
+        """Read the files, or some of them; return what is known of all, ordered by name."""
+        known: dict[str, _Read | None]
+        if only is not None:
+            names = [name for name in only if self._is_key_file(name)]
+            known = {**self._known, **{name: self._observe(name, data, name, passphrase) for name in names}}
+        else:
+            ignored: list[str] = []
+            walk = self._walk(data, "", depth, ignored)
+            known = {base + name: self._observe(name, folder, base + name, passphrase) for name, folder, base in walk}
+            self._ignored = tuple(sorted(ignored))
+        return {name: read for name in sorted(known) if (read := known[name])}
 
-    def _walk(
-        self, folder: int, base: str, depth: int, ignored: list[str]
-    ) -> Iterator[tuple[os.DirEntry[str], int, str]]:
+    def _walk(self, folder: int, base: str, depth: int, ignored: list[str]) -> Iterator[tuple[str, int, str]]:
         """List the key files, each with the open folder that it is in and the path of that; note the other files."""
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -135,34 +160,34 @@ class Folder:
                     with descriptor(entry.name, folder) as below:
                         yield from self._walk(below, f"{base}{entry.name}/", depth - 1, ignored)
                 elif self._is_key_file(entry.name):
-                    yield entry, folder, base
+                    yield entry.name, folder, base
                 elif entry.name != FILE_NAME and not _may_be_a_folder(entry):
                     ignored.append(base + entry.name)
 
-    def _observe(self, entry: os.DirEntry[str], folder: int, name: str, passphrase: bytes | None) -> _Read | None:
-        """Read a file unless it is known; return None if it is gone since it was listed."""
-        known = self._known.get(name)
+    def _observe(self, name: str, folder: int, path: str, passphrase: bytes | None) -> _Read | None:
+        """Read a file unless it is known; return None if it is gone."""
+        known = self._known.get(path)
         error: KeyFileError
         seen = None
-        place = f"{self._place}/{name}"
+        place = f"{self._place}/{path}"
         try:
-            status = self._patience.ask(place, entry.stat)
+            status = self._patience.ask(place, lambda: os.stat(name, dir_fd=folder))
             seen = Fingerprint.of(status)
             if known and known.fingerprint == seen:
                 return known
-            data = self._patience.ask(place, lambda: contents(entry.name, folder, status))
-            return _read(name, data, status, known, passphrase)
+            data = self._patience.ask(place, lambda: contents(name, folder, status))
+            return _read(path, data, status, known, passphrase)
         except KeyFileError as refused:
             error = refused
         except FileNotFoundError:
-            if not entry.is_symlink():
+            if not _is_there(name, folder):
                 return None
             error = FileUnreadable("The link leads nowhere; fix it, or remove it.")
         except OSError as exc:
             if known and (exc.errno in _MACHINE_ERRNOS or isinstance(exc, NoAnswer)):
                 return replace(known, fingerprint=None, seen=seen)
             error = FileUnreadable(f"The file can't be read: {reason(exc)}; fix it.")
-        return _Read(KeyFile(name, error=error), seen=seen)
+        return _Read(KeyFile(path, error=error), seen=seen)
 
     def _read_policy(self, folder: int) -> tuple[bytes | PolicyInvalid | None, Fingerprint | None]:
         seen = None
@@ -193,6 +218,15 @@ def is_recent(folder: int, files: Iterable[Fingerprint | None] = ()) -> bool:
     """Tell whether the folder or a file in it changed within the last moments."""
     newest = max([os.fstat(folder).st_ctime_ns, *(one.ctime_ns for one in files if one)])
     return abs(time.time_ns() - newest) < QUIET_NS
+
+
+def _is_there(name: str, folder: int) -> bool:
+    """Tell whether there is something of that name, such as a link that leads nowhere."""
+    try:
+        os.lstat(name, dir_fd=folder)
+    except OSError:
+        return False
+    return True
 
 
 def _may_be_a_folder(entry: os.DirEntry[str]) -> bool:

@@ -58,6 +58,12 @@ class Issuer:
         """Whether it will have pages as soon as it has a good key."""
         return IssuerNameInvalid.code not in self.evaluation.faults
 
+    @property
+    def waits_for(self) -> Collection[str] | None:
+        """The names of the files that must be looked at when its time has come; None for the whole folder."""
+        evaluation = self.evaluation
+        return None if evaluation.wrong or evaluation.gone_since is not None else evaluation.stand_ins.keys()
+
     def step(self, seen: Seen | None, now: float, served: Entry | None, *, alone: bool) -> News:
         """Take in an observation, and the time.
 

@@ -1,7 +1,7 @@
 """All issuers of a key directory. ``serve`` and every command evaluate a directory through this one class."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from jwks_server.errors import JwksError
@@ -56,6 +56,14 @@ class Issuers:
     def due(self, now: float) -> set[str]:
         """Return the paths of those that time alone changes."""
         return {path for path, issuer in self.by_path.items() if now >= issuer.evaluation.due}
+
+    def waits_for(self, due: Iterable[str]) -> dict[str, Collection[str] | None]:
+        """Return the names of the files that must be looked at when the time of these issuers has come.
+
+        Returns:
+            By the issuer's path; None for the whole folder.
+        """
+        return {path: self.by_path[path].waits_for for path in due}
 
     def take(
         self, seen: Mapping[str, Seen], due: Collection[str], now: float, entries: Mapping[str, Entry]

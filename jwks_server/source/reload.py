@@ -5,25 +5,29 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 
-from jwks_server.errors import JwksError, SourceError
+from jwks_server.errors import SourceError
 from jwks_server.keys.evaluation import Rules
 from jwks_server.keys.policy import Policy
 from jwks_server.options.settings import Timing
-from jwks_server.published.catalog import ROOT, Catalog
+from jwks_server.published.catalog import ROOT, Catalog, Edition, Entry
 from jwks_server.published.pages import Endpoint
 from jwks_server.source.clock import Clock
 from jwks_server.source.directory import Directory, Seen
 from jwks_server.source.issuers import Issuers, Step
+from jwks_server.source.keeper import Keeper
 from jwks_server.source.remembered import Remembered
 from jwks_server.source.report import Report
 from jwks_server.source.schedule import Schedule, is_new
 from jwks_server.source.state import StateFile
-from jwks_server.source.triggers import EVERYWHERE, Trigger, Triggers
+from jwks_server.source.triggers import EVERYWHERE, Hint, Trigger, Triggers, named
 from jwks_server.stats import Reloads
 from jwks_server.threads import in_thread
 
 # The rescan's share of a core, at most; evaluating what it saw, and the watch, need another hundredth each.
 _RESCAN_SHARE = 0.03
+
+# What the next edition changes: the entries by their issuer's path, and who is awaited.
+_Changes = tuple[Mapping[str, Entry | None], frozenset[str]]
 
 
 class Reloader:
@@ -45,6 +49,7 @@ class Reloader:
 
     Attributes:
         started: Set after the first observation of the directory, whatever it gave.
+        state: Writes what is remembered across restarts; a task of its own must run it.
     """
 
     def __init__(  # noqa: PLR0913 - the parts that it ties together
@@ -65,12 +70,13 @@ class Reloader:
         self._catalog = catalog
         self._timing = timing
         rules = Rules(defaults, timing.grace_period, timing.propagation)
-        self._issuers = Issuers(directory, rules, endpoint, Remembered(state))
+        remembered = Remembered(state)
+        self._issuers = Issuers(directory, rules, endpoint, remembered)
         self._report = Report(directory, catalog, reloads or Reloads())
+        self.state = Keeper(remembered, self._report.state_changed)
         self._done = done
         self._clock = clock or Clock()
         self._schedule = Schedule(self._issuers.by_path, catalog, self._clock)
-        self._state_faults: Mapping[str, JwksError] = {}
         self._cost = 0.0
         self._full_cost = 0.0
 
@@ -90,38 +96,35 @@ class Reloader:
                 arrived = await triggers.get()
                 await self.reload(arrived)
                 if self._done:
-                    await self._done(frozenset(trigger for trigger, _ in arrived))
+                    await self._done(frozenset(hint.trigger for hint in arrived))
                 await asyncio.sleep(self._cost)  # a storm of events gets half a core at most
 
-    async def reload(self, triggers: Collection[tuple[Trigger, str]] = ()) -> None:
+    async def reload(self, hints: Collection[Hint] = ()) -> None:
         """Publish what the directory holds now. Where that fails, the last good sets stay.
 
         Args:
-            triggers: Each with the path of the issuer that it is about; none to observe everything.
+            hints: What to look at; none to observe everything.
         """
         began = time.monotonic()
-        steps = await in_thread(partial(self._load, triggers, self._schedule.take_swapped()))
-        self._publish(steps)
+        base, steps, changes = await in_thread(partial(self._load, hints, self._schedule.take_swapped()))
+        if self._catalog.current is not base:  # the schedule has published meanwhile
+            changes = self._changes(steps, self._catalog.current)
+        if changes:
+            self._catalog.publish(*changes)
         self._schedule.note(step.issuer.path for step in steps)
-        self._report.record(
-            triggers,
-            steps,
-            self._issuers.by_path,
-            self._state_faults,
-            at=self._clock(),
-            seconds=time.monotonic() - began,
-            scan=self._cost,
-        )
+        self._report.show(steps, self._issuers.by_path)
+        self._report.record(hints, steps, at=self._clock(), seconds=time.monotonic() - began, scan=self._cost)
+        self.state.wake()
         decided = [step.issuer.path for step in steps if step.news.decided and not step.news.gone]
         # Clients don't wait for this: what it looks over is published.
         findings = await in_thread(partial(self._issuers.lint, decided, self._clock())) if decided else {}
         self._schedule.note(decided)
         if findings:
-            self._report.show(self._issuers.by_path)
-        await self._report.log(steps, findings, self._state_faults)
+            self._report.show(steps, self._issuers.by_path)
+        await self._report.log(steps, findings)
 
-    def _publish(self, steps: Iterable[Step]) -> None:
-        current = self._catalog.current
+    def _changes(self, steps: Iterable[Step], current: Edition) -> _Changes | None:
+        """Find what the next edition changes; None if the current one stays."""
         changes = {
             step.issuer.path: step.news.entry
             for step in steps
@@ -129,39 +132,41 @@ class Reloader:
         }
         with_a_set = {path for path in {*current.entries, *changes} if changes.get(path, True)}
         awaited = frozenset(
-            path for path, one in self._issuers.by_path.items() if one.awaited and path not in with_a_set
+            path for path in self._issuers.by_path.keys() - with_a_set if self._issuers.by_path[path].awaited
         )
-        if changes or awaited != current.awaited:
-            self._catalog.publish(changes, awaited)
-        self._report.show(self._issuers.by_path)
+        return (changes, awaited) if changes or awaited != current.awaited else None
 
-    def _load(self, triggers: Collection[tuple[Trigger, str]], swapped: Sequence[Step]) -> Sequence[Step]:
+    def _load(
+        self, hints: Collection[Hint], swapped: Sequence[Step]
+    ) -> tuple[Edition, Sequence[Step], _Changes | None]:
         """Observe the directory, and evaluate what it or the time has changed. Runs in a thread.
 
         Args:
-            triggers: As in ``reload``.
+            hints: As in ``reload``.
             swapped: What was published at its moment; the state is to be written, and the rest of it to be done.
 
         Returns:
-            That, and what was evaluated.
+            The current edition; the steps, with those that were swapped in; and what they change in that edition.
         """
         started = time.thread_time()
-        now = self._clock()
-        if any(trigger is Trigger.SIGHUP for trigger, _ in triggers):
+        now, base = self._clock(), self._catalog.current
+        if any(hint.trigger is Trigger.SIGHUP for hint in hints):
             self._directory.forget()
-        asked = {issuer for _, issuer in triggers}
-        everything = EVERYWHERE in asked or not triggers
+        everything = not hints or any(hint.issuer == EVERYWHERE for hint in hints)
         due = self._issuers.due(now)
         seen: Mapping[str, Seen]
         try:
-            seen = self._directory.read(self._issuers.by_path if everything else asked | due, everything=everything)
+            if everything:
+                seen = self._directory.read(self._issuers.by_path)
+            else:
+                files = named(hints, self._issuers.waits_for(due))
+                seen = self._directory.read(files, everything=False, files=files)
         except SourceError as error:
             seen = {ROOT: error}
         self._cost = time.thread_time() - started + self._directory.cost
         if everything:
             self._full_cost = self._cost
-        steps = (*swapped, *self._issuers.take(seen, due, now, self._catalog.current.entries))
+        steps = (*swapped, *self._issuers.take(seen, due, now, base.entries))
         if any(step.rebuilt for step in steps):
             self._issuers.remembered.put(self._issuers.keysets())
-        self._state_faults = self._issuers.remembered.save()
-        return steps
+        return base, steps, self._changes(steps, base)

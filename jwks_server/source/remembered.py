@@ -17,13 +17,16 @@ class Remembered:
     Args:
         file: Where to read and write it; None to remember nothing.
         before: What was read already, by the issuer's path; None to read the file when it is needed.
+
+    Attributes:
+        faults: What is wrong with the file, by code.
     """
 
     def __init__(self, file: StateFile | None, before: Mapping[str, KeySet] | None = None) -> None:
         self._file = file
         self._before: dict[str, KeySet] | None = None if before is None else dict(before)
         self._now: Mapping[str, KeySet] | None = None
-        self._faults: Mapping[str, JwksError] = {}
+        self.faults: Mapping[str, JwksError] = {}
 
     def peek(self, issuer: str) -> KeySet | None:
         """Return what is remembered of an issuer."""
@@ -42,26 +45,34 @@ class Remembered:
         """Forget what no issuer has taken."""
         self._before = {}
 
+    @property
+    def unsaved(self) -> bool:
+        """Whether something is not written yet."""
+        return self._now is not None
+
     def put(self, keysets: Mapping[str, KeySet]) -> None:
         """Set the keys to write for the next restart, by the issuer's path."""
-        self._now = keysets
+        if self._file:
+            self._now = {**(self._before or {}), **keysets}
 
-    def save(self) -> Mapping[str, JwksError]:
-        """Write what was not written yet; return what is wrong with the file, by its code."""
-        if self._file is None or self._now is None:
-            return self._faults
+    def save(self) -> None:
+        """Write what was not written yet. Another thread may put something meanwhile."""
+        now = self._now
+        if self._file is None or now is None:
+            return
         try:
-            self._file.save({**(self._before or {}), **self._now})
+            self._file.save(now)
         except StateUnusable as error:
-            self._faults = {error.code: error}
+            self.faults = {error.code: error}
         else:
-            self._now, self._faults = None, {}
-        return self._faults
+            self.faults = {}
+            if self._now is now:
+                self._now = None
 
     def _load(self) -> dict[str, KeySet]:
         try:
             return self._file.load() if self._file else {}
         except (StateDamaged, StateUnusable) as error:
             _log.warning("state-lost", code=error.code, reason=error.message)
-            self._faults = {error.code: error} if isinstance(error, StateUnusable) else {}
+            self.faults = {error.code: error} if isinstance(error, StateUnusable) else {}
             return {}

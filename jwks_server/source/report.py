@@ -1,6 +1,7 @@
 """What a reload gave -> the log, and the counters that metrics and ``/status`` read."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -12,13 +13,16 @@ from jwks_server.published.catalog import ROOT, Catalog
 from jwks_server.source.directory import Directory
 from jwks_server.source.issuer import Issuer
 from jwks_server.source.issuers import Step
-from jwks_server.source.triggers import Trigger
+from jwks_server.source.triggers import Hint
 from jwks_server.stats import Reloads
 from jwks_server.text import well_formed
 
 _LEVELS = {"file-refused": "error", "finding": "warning"}
 # At a start, more changes than these are counted in one line instead of listed.
 _LISTED_AT_START = 20
+# Log lines are written for this long in one piece.
+_SLICE_SECONDS = 0.002
+
 _log = structlog.get_logger(__name__)
 
 
@@ -35,77 +39,88 @@ class Report:
         self._directory = directory
         self._catalog = catalog
         self._reloads = reloads
+        self._faults: Mapping[str, tuple[JwksError, ...]] = {}
         self._state_faults: Mapping[str, JwksError] = {}
         self._loaded = False
 
-    def show(self, issuers: Mapping[str, Issuer]) -> None:
-        """Let status and metrics see what was decided."""
-        self._reloads.issuers = {path: issuers[path].evaluation for path in sorted(issuers)}
+    def show(self, steps: Iterable[Step], issuers: Mapping[str, Issuer]) -> None:
+        """Let status and metrics see what was decided.
 
-    def record(  # noqa: PLR0913 - the facts of a reload
-        self,
-        triggers: Iterable[tuple[Trigger, str]],
-        steps: Sequence[Step],
-        issuers: Mapping[str, Issuer],
-        state_faults: Mapping[str, JwksError],
-        *,
-        at: float,
-        seconds: float,
-        scan: float,
-    ) -> None:
+        Args:
+            steps: What became of each issuer.
+            issuers: All issuers, by their path.
+        """
+        changed = {step.issuer.path for step in steps}
+        if not changed:
+            return
+        shown = dict(self._reloads.issuers)
+        for path in changed & issuers.keys():
+            shown[path] = issuers[path].evaluation
+        for path in changed - issuers.keys():
+            shown.pop(path, None)
+        if shown.keys() != self._reloads.issuers.keys():
+            shown = {path: shown[path] for path in sorted(shown)}
+        self._reloads.issuers = shown
+
+    def record(self, hints: Iterable[Hint], steps: Sequence[Step], *, at: float, seconds: float, scan: float) -> None:
         """Count a reload, and take note of what is wrong.
 
         Args:
-            triggers: What asked for it, with the issuer that each is about.
+            hints: What asked for it.
             steps: What became of each issuer that it looked at.
-            issuers: All issuers, by their path.
-            state_faults: What is wrong with the state, by code.
             at: When it ended, in seconds since the epoch.
             seconds: Its duration in seconds.
             scan: The duration of its scan, in seconds.
         """
-        faults = {
-            well_formed(path): tuple(one.evaluation.faults.values())
-            for path, one in issuers.items()
-            if one.evaluation.faults
-        }
-        if state_faults:
-            faults[ROOT] = (*faults.get(ROOT, ()), *state_faults.values())
+        faults = dict(self._faults)
+        for step in steps:
+            path = well_formed(step.issuer.path)
+            faults.pop(path, None)
+            if step.issuer.evaluation.faults and not step.news.gone:
+                faults[path] = tuple(step.issuer.evaluation.faults.values())
+        self._faults = faults
         published = any(step.news.entry or step.news.gone for step in steps)
-        failed = state_faults or any(step.issuer.evaluation.faults for step in steps)
+        failed = self._state_faults or any(step.issuer.evaluation.faults for step in steps)
         self._reloads.add(
-            sorted({trigger for trigger, _ in triggers}) or ["start"],
+            sorted({hint.trigger for hint in hints}) or ["start"],
             "failed" if failed else "published" if published else "unchanged",
             at=at,
             seconds=seconds,
             scan=scan,
-            faults=faults,
+            faults=self._all_faults(),
         )
 
-    async def log(
-        self,
-        steps: Sequence[Step],
-        findings: Mapping[str, Sequence[Change]],
-        state_faults: Mapping[str, JwksError],
-    ) -> None:
-        """Log what is new.
+    def state_changed(self, before: Mapping[str, JwksError], now: Mapping[str, JwksError]) -> None:
+        """Report what is wrong with the state now, by code, and was before."""
+        self._state_faults = now
+        self._reloads.faults = self._all_faults()
+        self._log_faults(ROOT, before, now)
+
+    def _all_faults(self) -> Mapping[str, tuple[JwksError, ...]]:
+        if not self._state_faults:
+            return self._faults
+        return {**self._faults, ROOT: (*self._faults.get(ROOT, ()), *self._state_faults.values())}
+
+    async def log(self, steps: Sequence[Step], findings: Mapping[str, Sequence[Change]]) -> None:
+        """Log what is new; between some lines, clients come first.
 
         Args:
             steps: What became of each issuer, in the order in which it happened.
             findings: The findings that are new, by the issuer's path.
-            state_faults: What is wrong with the state, by code.
         """
         first = not self._loaded and bool(self._catalog.current.entries)
         many = first and sum(_level(one) == "info" for step in steps for one in step.news.changes) > _LISTED_AT_START
-        for step in steps:
-            _log_changes(step.issuer.path, step.news.changes, many=many)
-            if step.news.changes:
-                await asyncio.sleep(0)  # clients don't wait for the log of many issuers
+        changes = [(step.issuer.path, change) for step in steps for change in step.news.changes]
+        changes += [(path, finding) for path, found in findings.items() for finding in found]
+        paused = time.monotonic()
+        for path, change in changes:
+            level = _level(change)
+            getattr(_log_of(path), "debug" if many and level == "info" else level)(change.event, **change.fields)
+            if time.monotonic() - paused > _SLICE_SECONDS:
+                await asyncio.sleep(0)
+                paused = time.monotonic()
         for path, step in {step.issuer.path: step for step in reversed(steps)}.items():  # each issuer's first step
-            _log_changes(path, findings.get(path, ()), many=many)
             self._log_faults(path, step.before, step.issuer.evaluation.faults)
-        self._log_faults(ROOT, self._state_faults, state_faults)
-        self._state_faults = state_faults
         if first:
             self._loaded = True
             self._log_loaded()
@@ -135,13 +150,6 @@ class Report:
                 log.error("reload-failed", code=code, reason=fault.message, serving=serving)
         for code in before.keys() - now.keys():
             log.info("reload-recovered", code=code, directory=str(self._directory.folder(path)))
-
-
-def _log_changes(path: str, changes: Iterable[Change], *, many: bool) -> None:
-    log = _log_of(path)
-    for change in changes:
-        level = _level(change)
-        getattr(log, "debug" if many and level == "info" else level)(change.event, **change.fields)
 
 
 def _level(change: Change) -> str:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from support import evaluated, key, public_pem, thumbprint
 
 from jwks_server.errors import DirectoryUnreadable, PolicyInvalid
-from jwks_server.keys.evaluate import GONE_SECONDS, LINT_SECONDS, REWRITTEN_SECONDS, evaluate
+from jwks_server.keys.decide import LINT_SECONDS
+from jwks_server.keys.evaluate import GONE_SECONDS, REWRITTEN_SECONDS, evaluate
 from jwks_server.keys.evaluation import Evaluation, Rules
 from jwks_server.keys.keyset import KeyFile, read_file
 from jwks_server.keys.lint import lint

@@ -9,7 +9,7 @@ GOOD, BAD = b"max_age = 7", b"max_age = 'soon'"
 
 def at(now: float, said: bytes | PolicyInvalid | None, previous: PolicyText) -> PolicyText:
     """Take in what was read, with a grace period of two seconds."""
-    return update(said, previous, [], Policy(), now, 2)
+    return update(said, previous, {}, Policy(), now, 2)
 
 
 def test_the_last_good_policy_stays() -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from structlog.testing import capture_logs
 from support import key, public_pem
@@ -62,8 +63,14 @@ async def test_one_reload_at_a_time_and_one_more(tmp_path: Path) -> None:
     reads = []
 
     class Gated(Directory):
-        def read(self, issuers: Collection[str] = (), *, everything: bool = True) -> Mapping[str, Seen]:
-            seen = super().read(issuers, everything=everything)
+        def read(
+            self,
+            issuers: Collection[str] = (),
+            *,
+            everything: bool = True,
+            files: Mapping[str, Collection[str] | None] = MappingProxyType({}),
+        ) -> Mapping[str, Seen]:
+            seen = super().read(issuers, everything=everything, files=files)
             reads.append(seen)
             loop.call_soon_threadsafe(started.set)
             asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result()
@@ -135,6 +142,7 @@ async def test_each_fault_is_logged_once(tmp_path: Path) -> None:
     with capture_logs() as logs:
         for _ in range(3):
             await one.reload()
+            await one.state.save()
         (keys / "acme" / "jwks.toml").write_bytes(b"nonsense")
         for _ in range(3):
             await one.reload()
@@ -142,6 +150,7 @@ async def test_each_fault_is_logged_once(tmp_path: Path) -> None:
         (keys / "acme" / "jwks.toml").unlink()
         for _ in range(3):
             await one.reload()
+            await one.state.save()
             await asyncio.sleep(GONE_SECONDS)
     told = [
         (line["event"], line["code"], line.get("issuer"), line.get("serving"))

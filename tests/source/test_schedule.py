@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from structlog.testing import capture_logs
@@ -34,13 +35,19 @@ class Gated(Directory):
         self.open.set()
         self.reads = 0
 
-    def read(self, issuers: Collection[str] = (), *, everything: bool = True) -> Mapping[str, Seen]:
+    def read(
+        self,
+        issuers: Collection[str] = (),
+        *,
+        everything: bool = True,
+        files: Mapping[str, Collection[str] | None] = MappingProxyType({}),
+    ) -> Mapping[str, Seen]:
         """Wait until the gate is open, and read."""
         if not self.open.is_set():
             self.loop.call_soon_threadsafe(self.reading.set)
             asyncio.run_coroutine_threadsafe(self.open.wait(), self.loop).result()
         self.reads += 1
-        return super().read(issuers, everything=everything)
+        return super().read(issuers, everything=everything, files=files)
 
 
 class House:
