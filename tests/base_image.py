@@ -12,6 +12,8 @@ import pytest
 
 NAME = "localhost/base"
 _TOOLS = ("sh", "env", "cat", "id", "stat")
+# What manylinux wheels may expect of any system, besides libc.
+_FOR_WHEELS = ("libdl.so.2", "libgcc_s.so.1", "libpthread.so.0", "librt.so.1", "libstdc++.so.6", "libutil.so.1")
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -57,7 +59,10 @@ def make_base(buildah: Buildah, home: Path) -> None:
     tools = [Path(found) for name in _TOOLS if (found := shutil.which(name, path="/usr/bin:/bin"))]
     for tool in tools:
         shutil.copy(tool, root / "usr/bin" / tool.name)
-    for one in _libraries([prefix / "bin" / version, *tools, *library.glob("lib-dynload/*.so")]):
+    needed = _libraries([prefix / "bin" / version, *tools, *library.glob("lib-dynload/*.so")])
+    for one in needed | {folder / name for folder in {one.parent for one in needed} for name in _FOR_WHEELS}:
+        if not one.is_file():
+            continue
         place = root / "usr/lib" / one.name if prefix in one.parents else root / str(one).lstrip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(one, place)
