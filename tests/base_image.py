@@ -41,13 +41,14 @@ def _libraries(programs: Iterable[Path]) -> set[Path]:
     return {Path(one) for one in re.findall(r"(/\S+) \(0x", done.stdout)}
 
 
-def make_base(buildah: Buildah, home: Path) -> None:
+def make_base(buildah: Buildah) -> None:
     """Make an image of this Python with pip, a shell, and the libraries of both."""
     prefix, version = Path(sys.base_prefix), f"python{sysconfig.get_python_version()}"
     library = prefix / "lib" / version
     if not (library / "ensurepip").is_dir():
         pytest.skip("needs a Python with its own prefix and ensurepip, not Debian's")
-    root = home / "base"
+    made = buildah("from", "scratch")
+    root = Path(buildah("mount", made))
     unneeded = shutil.ignore_patterns("site-packages", "test", "__pycache__", "idlelib", "lib2to3", "config-*")
     shutil.copytree(library, root / "usr/local/lib" / version, symlinks=True, ignore=unneeded)
     binaries = root / "usr/local/bin"
@@ -69,9 +70,7 @@ def make_base(buildah: Buildah, home: Path) -> None:
     for folder in ("tmp", "etc", "proc", "sys", "dev"):
         (root / folder).mkdir(exist_ok=True)
     (root / "tmp").chmod(0o1777)
-    made = buildah("from", "scratch")
-    buildah("copy", "--quiet", made, root, "/")
+    buildah("umount", made)
     buildah("config", "--env", f"PATH={_PATH}", made)
     buildah("run", "--isolation", "chroot", made, "--", "python", "-m", "ensurepip", "--default-pip")
     buildah("commit", "--quiet", "--rm", made, NAME)
-    shutil.rmtree(root)

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from base_image import NAME, Buildah, make_base
-from manifests import DEPLOY
 from support import HANG_SECONDS, ROOT, key, private_pem, public_pem
 
 pytestmark = [
@@ -21,6 +20,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root: buildah mounts the image's layers"),
 ]
 IMAGE = "localhost/jwks-server"
+DEPLOY = ROOT / "deploy"
 _DOWNLOAD = (sys.executable, *["-m", "pip", "download", "--quiet", "--require-hashes", "--only-binary", ":all:"])
 
 
@@ -29,7 +29,7 @@ def buildah(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buildah]:
     """Build the image; every file that pip may use was downloaded before, by its hash."""
     home = tmp_path_factory.mktemp("buildah")
     buildah = Buildah(home)
-    make_base(buildah, home)
+    make_base(buildah)
     wheels = home / "wheels"
     for name in ("requirements.txt", "requirements-build.txt"):
         subprocess.run(
@@ -155,7 +155,7 @@ def test_keys_with_the_mode_0600(buildah: Buildah, keys: Path) -> None:
 
 def test_the_oci_format_drops_the_health_check(buildah: Buildah, tmp_path: Path) -> None:
     """As documented: an orchestrator's own probe is needed there."""
-    buildah("push", "--quiet", "--format", "oci", IMAGE, f"oci:{tmp_path}/image")
+    buildah("push", "--quiet", "--format", "oci", "--disable-compression", IMAGE, f"oci:{tmp_path}/image")
     blobs = [one.read_bytes() for one in (tmp_path / "image/blobs").rglob("*") if one.is_file()]
     (config,) = [json.loads(one) for one in blobs if one.startswith(b"{") and b'"rootfs"' in one]
     assert config["config"]["User"] == "65532:65532"

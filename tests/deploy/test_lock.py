@@ -5,11 +5,11 @@ import tomllib
 from importlib.metadata import requires
 
 import pytest
-from manifests import DEPLOY
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from support import ROOT
 
+DEPLOY = ROOT / "deploy"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LISTS = {
     "requirements.txt": PROJECT["project"]["dependencies"],
