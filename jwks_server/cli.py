@@ -41,13 +41,13 @@ class _Lazy(click.Command):
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Publish a directory of PEM files as a JWK Set."""
-    if context.invoked_subcommand != serve.name:  # which logs them
+    if context.invoked_subcommand != serve.name:  # serve writes them to its log
         for one in unknown(os.environ):
             click.echo(f"jwks-server: {printable(one.reason)} [{CODE}]", err=True)
 
 
 for _name, _help in {
-    "check": "Tell what becomes of each file in DIR.",
+    "check": "Show what becomes of each file in DIR.",
     "completion": "Print the script that completes commands in a shell.",
     "diff": "Compare what a URL serves with DIR.",
     "healthcheck": "Check whether a running server is ready.",

@@ -68,7 +68,7 @@ class _Stream(io.FileIO):
         return memoryview(data).nbytes
 
     def fail(self, exc: OSError) -> None:
-        """Tell of the failure."""
+        """Describe the failure."""
 
 
 class _Errors(_Stream):
@@ -86,7 +86,7 @@ class _Output(_Stream):
 
 
 def colored(stream: TextIO) -> bool:
-    """Tell whether to write colors: NO_COLOR turns them off, FORCE_COLOR on, and a dumb terminal has none."""
+    """Report whether to write colors: NO_COLOR turns them off, FORCE_COLOR on, and a dumb terminal has none."""
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):
@@ -95,7 +95,7 @@ def colored(stream: TextIO) -> bool:
 
 
 def is_dumb() -> bool:
-    """Tell whether the terminal can't move its cursor."""
+    """Report whether the terminal can't move its cursor."""
     return os.environ.get("TERM") == "dumb"
 
 

@@ -47,7 +47,16 @@ def shell(line: str, folder: Path, **environment: str) -> tuple[int, str]:
 @pytest.mark.skipif(not FULL.exists(), reason="needs Linux")
 @pytest.mark.parametrize(
     "words",
-    ["--help", "--version", "check keys", "check keys --json", "kid keys/a.pem", "version", "completion bash"]
+    [
+        "--help",
+        "--version",
+        "check keys",
+        "check keys --json",
+        "kid keys/a.pem",
+        "version",
+        "version --json",
+        "completion bash",
+    ]
     + [f"{name} --help" for name in COMMANDS],
 )
 def test_what_can_not_be_printed_is_no_answer(keys: Path, words: str) -> None:

@@ -73,7 +73,7 @@ def _report(page: Representation, answer: client.Answer) -> dict[str, Any]:
 
 
 def compare(ours: Mapping[str, Any], answer: client.Answer) -> Iterator[Difference]:
-    """Tell what is different: keys by their kid if the document is a JWK Set, else its members."""
+    """List what is different: keys by their kid if the document is a JWK Set, else its members."""
     if "keys" not in ours:
         yield from _members("", ours, answer.document())
         return

@@ -52,17 +52,17 @@ def judge(source: str, token: Token, issuers: Mapping[str, Evaluated]) -> Sequen
     """Check each issuer of a directory by itself.
 
     Returns:
-        The rows of those that verify the token; else of those that know its key; else of those that only tell who
+        The rows of those that verify the token; else of those that know its key; else of those that only say who
         signed it, or have a fault; else one.
     """
     rows = [_of_issuer(source, token, path, one.issuer.evaluation) for path, one in issuers.items()]
     known = [row for row in rows if row.code != KidUnknown.code]
     if known:
         return [row for row in known if row.verified] or known
-    nobody = refused(source, token, kid_unknown(token))
-    hints = [row for row in rows if row.reason != nobody.reason]
+    unknown = refused(source, token, kid_unknown(token))
+    hints = [row for row in rows if row.reason != unknown.reason]
     faults = [refused(source, token, one.fault, issuer=path) for path, one in issuers.items() if one.fault]
-    return hints + faults or [nobody]
+    return hints + faults or [unknown]
 
 
 def _of_issuer(source: str, token: Token, issuer: str, evaluation: Evaluation) -> Found:

@@ -1,14 +1,10 @@
-"""What the commands print, through the console: into any encoding, a full disk, a pipe that nobody reads."""
+"""What the commands print, through the console and into any encoding; test_wrong_usage_processes.py has full disks."""
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
-from support import HANG_SECONDS, SCRIPT, key, private_pem, public_pem, run
-
-FULL = Path("/dev/full")
+from support import key, private_pem, public_pem, run
 
 
 @pytest.fixture
@@ -18,32 +14,6 @@ def keys(tmp_path: Path) -> Path:
     path.mkdir()
     (path / "a.pem").write_bytes(public_pem(key("P-256")))
     return path
-
-
-def printing_to(descriptor: int, *arguments: str | Path) -> tuple[int, str]:
-    """Run the console script with this standard output; give its exit code and what it says."""
-    done = subprocess.run(
-        [SCRIPT, *map(str, arguments)], stdout=descriptor, stderr=subprocess.PIPE, timeout=HANG_SECONDS, check=False
-    )
-    return done.returncode, done.stderr.decode()
-
-
-@pytest.mark.skipif(not FULL.exists(), reason="needs Linux")
-@pytest.mark.parametrize("arguments", [("check", "DIR"), ("check", "DIR", "--json"), ("version", "--json")])
-def test_a_full_disk(keys: Path, arguments: tuple[str, ...]) -> None:
-    """What can't be printed is no answer: one sentence, and exit code 2."""
-    with FULL.open("wb") as full:
-        code, said = printing_to(full.fileno(), *(keys if one == "DIR" else one for one in arguments))
-    assert (code, said.count("\n")) == (2, 1)
-    assert "[output-unusable]" in said
-
-
-def test_a_reader_that_has_left(keys: Path) -> None:
-    """It ends the command as SIGPIPE would, silently, and not with the 1 that says refused."""
-    reader, writer = os.pipe()
-    os.close(reader)
-    assert printing_to(writer, "check", keys) == (141, "")
-    os.close(writer)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8:strict", "latin-1:strict", "ascii:strict"])
