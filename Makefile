@@ -7,7 +7,7 @@ WHEEL_CHECK := build/wheel-check
 # Most tests wait for a server or a deadline and not for a core, so four at once keep two cores busy.
 AT_ONCE := -n 4 --dist worksteal
 
-.PHONY: help run test check lint workflows fmt types layers coverage wheel-test dist lock image-test sbom clients conformance bench mutants clean
+.PHONY: help run test check lint workflows fmt types layers coverage wheel-test dist lock image-test sbom clients conformance bench rollouts systemd mutants clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -90,6 +90,10 @@ clients: $(VENV)/clients ## Run real JWKS clients from PyPI, and from npm if it 
 	! command -v npm >/dev/null || (cd tests/clients/js && npm install $(NPM_FLAGS)) || rm -rf tests/clients/js/node_modules
 	cd tests && ../$(BIN)/python -m clients.matrix
 
+# About a minute. Needs root, and Debian's systemd-container; where it can't boot a machine, the tests are skipped.
+systemd: $(VENV)/dev ## Test the units in a machine with a real systemd.
+	$(BIN)/python -m pytest -m booted
+
 # REDbot and schemathesis need other versions of some libraries, so they have a venv of their own.
 conformance: $(VENV)/test ## Run REDbot and schemathesis against the server.
 	$(PYTHON) -m venv build/conformance
@@ -102,6 +106,10 @@ bench: $(VENV)/dev ## Measure the server beside nginx, Go, plain aiohttp and a C
 	cd tests && ../$(BIN)/python -m bench.issuers
 	cd tests && ../$(BIN)/python -m bench.scrapes
 	cd tests && ../$(BIN)/python -m bench.compare
+
+# About 5 minutes. Needs what `make systemd` needs.
+rollouts: $(VENV)/dev ## Count what 100,000 requests lose in rolling restarts of each kind.
+	cd tests && ../$(BIN)/python -m bench.rollouts
 
 # About 10 minutes.
 mutants: $(VENV)/dev ## Put small faults into a copy of the program, and check that a test notices each.

@@ -10,14 +10,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from support import HANG_SECONDS
+from support import HANG_SECONDS, ROOT
 
 import jwks_server
 
+KEYS = "/etc/jwks-server/keys"
+_UNITS = ROOT / "deploy" / "systemd"
+_NOTIFY_RELOAD_SINCE = 253
 _CGROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd")
 _TOOLS = {"systemd-nspawn": "systemd-container", "nsenter": "util-linux", "unshare": "util-linux"}
 # The program and its Python, where the units' sandbox lets them be seen: not under /root, /home or /tmp.
-_PROGRAM = """#!{python}
+_PROGRAM = """#!/usr/bin/env -S LD_LIBRARY_PATH={home}/lib {python}
 import sys
 sys.path[:0] = ["/opt/jwks-server/package", "/opt/jwks-server/libraries"]
 from jwks_server.__main__ import main
@@ -32,6 +35,7 @@ done
 mount -t tmpfs tmpfs $files/scratch
 mkdir $files/scratch/work $files/scratch/root
 cp -R $files/added $files/scratch/upper
+chmod 755 $files/scratch/upper
 mount -t overlay overlay -o lowerdir=/,upperdir=$files/scratch/upper,workdir=$files/scratch/work $files/scratch/root
 export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
 exec systemd-nspawn --quiet --boot --directory $files/scratch/root --machine $name --private-network --register=no \\
@@ -61,7 +65,9 @@ class Machine:
     def run(self, *command: str, code: int = 0) -> str:
         """Run a command in the machine, which must end with this code; give what it wrote."""
         done = self.ended(*command)
-        assert done.returncode == code, (command, done.returncode, done.stdout, done.stderr)
+        if done.returncode != code:
+            journal = self.ended("journalctl", "--lines=30", "--output=short-monotonic").stdout
+            raise AssertionError(f"{command} ended with {done.returncode}: {done.stdout}{done.stderr}{journal}")
         return done.stdout
 
     def ended(self, *command: str) -> subprocess.CompletedProcess[str]:
@@ -126,6 +132,25 @@ def booted(folder: Path, files: Path) -> Iterator[Machine]:
         _remove_cgroups(name)
 
 
+@contextmanager
+def booted_with_units(folder: Path) -> Iterator[Machine]:
+    """Boot a machine with the units, with the drop-in where its systemd needs it, and without keys; see ``booted``."""
+    units = folder / "files" / "etc" / "systemd" / "system"
+    units.mkdir(parents=True)
+    (folder / "files" / KEYS.lstrip("/")).mkdir(parents=True)
+    for one in _UNITS.glob("jwks-server@.*"):
+        shutil.copy(one, units)
+    if not shutil.which("systemctl"):
+        raise CannotBoot("install systemd")
+    version = subprocess.run(["systemctl", "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
+    if int(version) < _NOTIFY_RELOAD_SINCE:
+        (units / "jwks-server@.service.d").mkdir()
+        shutil.copy(_UNITS / "before-253.conf", units / "jwks-server@.service.d")
+    (folder / "machine").mkdir()
+    with booted(folder / "machine", folder / "files") as machine:
+        yield machine
+
+
 def _program(added: Path) -> list[str]:
     """Add the program under test and its Python; give the flags that bring them into the machine."""
     libraries = Path(sys.prefix, "lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages")
@@ -136,7 +161,7 @@ def _program(added: Path) -> list[str]:
         python = Path("/opt/jwks-server/python", python.relative_to(binds["python"]))
     script = added / "usr/local/bin/jwks-server"
     script.parent.mkdir(parents=True, exist_ok=True)
-    script.write_text(_PROGRAM.format(python=python))
+    script.write_text(_PROGRAM.format(python=python, home=python.parent.parent))
     script.chmod(0o755)
     for one in binds:
         (added / "opt/jwks-server" / one).mkdir(parents=True)

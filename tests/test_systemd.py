@@ -42,13 +42,14 @@ async def test_life_of_a_service(tmp_path: Path, *, abstract: bool) -> None:
     (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
     path = f"@jwks-server-test-{tmp_path.name}" if abstract else str(tmp_path / "notify")
     manager = Manager(path)
-    async with serving(tmp_path, NOTIFY_SOCKET=path) as server:
+    async with serving(tmp_path, "--drain", "0", "--shutdown-timeout", "42", NOTIFY_SOCKET=path) as server:
         await manager.told("READY=1")
         server.process.send_signal(signal.SIGHUP)
         assert (await manager.told("RELOADING=1")).splitlines()[1].partition("=")[2].isdigit()
         await manager.told("READY=1")
         server.process.send_signal(signal.SIGTERM)
-        await manager.told("STOPPING=1")
+        extension = (await manager.told("STOPPING=1")).splitlines()[1]
+        assert extension == "EXTEND_TIMEOUT_USEC=47000000"  # the drain, the shutdown timeout, and 5 seconds
         assert await server.end() == 0
     manager.close()
 

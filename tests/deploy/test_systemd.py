@@ -10,13 +10,14 @@ import pytest
 from manifests import DEPLOY, run, tool
 
 from jwks_server.cli import cli
+from jwks_server.errors import ConfigError
 
 UNITS = DEPLOY / "systemd"
 SERVICE = UNITS / "jwks-server@.service"
 SOCKET = UNITS / "jwks-server@.socket"
 NOTIFY_RELOAD_SINCE = 253
 # systemd-analyze's own figure, ten times from 0 (shut) to 10 (open); a network service without a sandbox has 96.
-MOST_EXPOSED = 20
+MOST_EXPOSED = 15
 
 
 def settings(unit: Path) -> dict[str, list[str]]:
@@ -75,6 +76,7 @@ def test_settings_are_flags() -> None:
     flags: dict[object, Any] = {one.envvar: one.default for one in cli.commands["serve"].params}
     given = settings(SERVICE)
     assert {one.partition("=")[0] for one in given["Environment"]} <= flags.keys()
+    assert "JWKS_SERVER_DRAIN" not in {one.partition("=")[0] for one in given["Environment"]}  # the socket stays
     needed = flags["JWKS_SERVER_DRAIN"] + flags["JWKS_SERVER_SHUTDOWN_TIMEOUT"]
     assert float(given["TimeoutStopSec"][0]) > needed
 
@@ -87,3 +89,16 @@ def test_instances_share_the_port_and_nothing_else() -> None:
     assert "%i" in environment["JWKS_SERVER_ADMIN_BIND"]
     assert environment["JWKS_SERVER_STATE"].startswith(f"%S/{settings(SERVICE)['StateDirectory'][0]}/")
     assert "%i" in settings(SERVICE)["StateDirectory"][0]
+
+
+def test_instance_and_its_socket_belong_together() -> None:
+    """A service can't run without its socket, and whoever enables it enables both."""
+    for name in ("Requires", "After", "Also"):
+        assert "jwks-server@%i.socket" in settings(SERVICE)[name][0].split()
+
+
+def test_wrong_settings_fail_the_unit_and_nothing_else() -> None:
+    """The exit code of a wrong setting is one that systemd doesn't try again at once, and no failure is final."""
+    given = settings(SERVICE)
+    assert given["RestartPreventExitStatus"] == [str(ConfigError.exit_code)]
+    assert given["StartLimitIntervalSec"] == ["0"]
