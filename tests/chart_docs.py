@@ -7,8 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
-from manifests import CHART
+from manifests import CHART, yaml
 from option_docs import helm_settings
 
 MARK = "<!-- The table is written from values.yaml by tests/chart_docs.py. -->\n"

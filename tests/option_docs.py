@@ -38,7 +38,7 @@ def readme_tables() -> str:
 
 def helm_settings() -> dict[str, Any]:
     """Write the settings that the chart's values may have, as a JSON Schema's properties."""
-    properties: dict[str, Any] = dict.fromkeys(SET_BY_CHART, False)
+    properties: dict[str, Any] = {}
     for option in SERVE:
         name = str(option.variable).removeprefix("JWKS_SERVER_")
         if name not in SET_BY_CHART:

@@ -1,11 +1,25 @@
-"""The chart: lint, the same objects as Kustomize's, and values that can't be misspelt."""
+"""The chart: lint, the same objects as Kustomize's, and what is written from values.yaml."""
 
+import re
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import chart_docs
 import pytest
-from manifests import CHART, COMPONENTS, Object, charted, container, kustomized, the, variables
+from manifests import (
+    CHART,
+    COMPONENTS,
+    DEPLOY,
+    Object,
+    charted,
+    container,
+    kustomized,
+    loaded_chart,
+    read_yaml,
+    the,
+    variables,
+)
 
 from jwks_server import __version__
 
@@ -14,9 +28,11 @@ helm = pytest.importorskip("helm_python", reason="helm_python is missing: instal
 WARNING = 2
 # What turns on in the chart what a component adds to the base.
 VALUES: dict[str, Object] = {
+    "autoscaling": {"autoscaling": {"enabled": True}},
     "cert-manager": {"certManager": {"enabled": True}},
     "gateway-api": {"gateway": {"enabled": True}},
     "ingress": {"ingress": {"enabled": True}},
+    "private-keys": {"keys": {"kind": "Secret"}},
     "prometheus-operator": {"monitoring": {"enabled": True}},
 }
 # Labels by which Helm tells releases apart; Kustomize has nothing to tell apart.
@@ -26,8 +42,8 @@ HELM_LABELS = (
     "app.kubernetes.io/version",
     "helm.sh/chart",
 )
-# What the chart says and the base leaves to its default, and the other way round: the autoscaler owns the number.
-DIFFERENT = {"imagePullPolicy", "replicas"}
+# What the chart says and the base leaves to its default, and names that only the chart can make.
+DIFFERENT = {"imagePullPolicy", "dnsNames"}
 
 
 def essence(value: Any) -> Any:
@@ -45,8 +61,8 @@ def essence(value: Any) -> Any:
 
 
 def by_name(objects: list[Object]) -> dict[tuple[str, str], Object]:
-    """Order objects by kind and name."""
-    return {(one["kind"], one["metadata"]["name"]): essence(one) for one in objects}
+    """Order objects by kind and name; the pod of ``helm test`` is Helm's alone."""
+    return {(one["kind"], one["metadata"]["name"]): essence(one) for one in objects if one["kind"] != "Pod"}
 
 
 @pytest.mark.parametrize("values", [{}, *VALUES.values()], ids=["default", *VALUES])
@@ -64,21 +80,6 @@ def test_chart_is_the_kustomize_output(components: tuple[str, ...]) -> None:
     assert by_name(charted(values)) == by_name(kustomized(*components))
 
 
-def test_release_has_its_own_names() -> None:
-    """Two releases in one namespace don't touch each other: names and selectors differ."""
-    everything = {
-        name: value for one in ("prometheus-operator", "ingress", "gateway-api") for name, value in VALUES[one].items()
-    }
-    one, other = charted(everything, "one"), charted(everything, "other")
-    assert not by_name(one).keys() & by_name(other).keys()
-    for objects, name in ((one, "one"), (other, "other")):
-        assert the(objects, "Deployment", name)["spec"]["selector"]["matchLabels"]["app.kubernetes.io/instance"] == name
-        assert the(objects, "Service", name)["spec"]["selector"]["app.kubernetes.io/instance"] == name
-        assert (
-            the(objects, "Ingress", name)["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["name"] == name
-        )
-
-
 def test_settings_reach_the_server_as_written() -> None:
     """Large numbers, booleans and texts become the text that the server's variable needs."""
     settings = {"RETAIN": 7776000, "PROPAGATION": 0.5, "ALLOW_EMPTY": True, "PATTERN": "*.pem tls.crt", "DRAIN": 20}
@@ -94,17 +95,45 @@ def test_settings_reach_the_server_as_written() -> None:
     assert the(objects, "Deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 35
 
 
-def test_listeners_can_be_ipv6() -> None:
-    """One value moves both listeners to the other family."""
-    found = variables(charted({"address": "[::]"}))
-    assert (found["JWKS_SERVER_BIND"], found["JWKS_SERVER_ADMIN_BIND"]) == ("[::]:8080", "[::]:8081")
+def test_certificate_has_the_names_of_the_service() -> None:
+    """Whatever the release and its namespace are called, the certificate is valid for the Service."""
+    values = {"certManager": {"enabled": True, "dnsNames": ["keys.example.com"]}}
+    objects = charted(values, "one")
+    names = ["one-jwks-server", "one-jwks-server.default", "one-jwks-server.default.svc", "keys.example.com"]
+    certificate = the(objects, "Certificate", "one-jwks-server-tls")["spec"]
+    assert certificate["dnsNames"] == names
+    volumes = the(objects, "Deployment", "one-jwks-server")["spec"]["template"]["spec"]["volumes"]
+    assert certificate["secretName"] in [one["secret"]["secretName"] for one in volumes if "secret" in one]
+
+
+def test_pod_monitor_needs_no_service() -> None:
+    """A PodMonitor selects the pods and their admin port, so there is no Service for it."""
+    objects = charted({"monitoring": {"enabled": True, "kind": "PodMonitor", "labels": {"release": "prometheus"}}})
+    monitor = the(objects, "PodMonitor")
+    labels = the(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert [one["port"] for one in monitor["spec"]["podMetricsEndpoints"]] == ["admin"]
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    assert [one["metadata"]["name"] for one in objects if one["kind"] == "Service"] == ["jwks-server"]
+
+
+def test_runbooks_can_be_elsewhere() -> None:
+    """The alerts link to the runbooks at the address that the values give, each to its own section."""
+    base = "https://wiki.example.com/jwks/runbooks"
+    values = {"monitoring": {"enabled": True}, "alerts": {"runbookBaseUrl": base}}
+    (group,) = the(charted(values), "PrometheusRule")["spec"]["groups"]
+    links = {one["alert"]: one["annotations"]["runbook_url"] for one in group["rules"] if "alert" in one}
+    assert links == {alert: f"{base}#{alert.lower()}" for alert in links}
+    assert links
+    default = the(charted({"monitoring": {"enabled": True}}), "PrometheusRule")["spec"]
+    assert default == read_yaml((DEPLOY / "prometheus" / "rules.yaml").read_text())[0]
 
 
 def test_parts_can_be_turned_off() -> None:
     """What a cluster doesn't have can be left out, and then the number of pods is the chart's."""
-    off = {name: {"enabled": False} for name in ("autoscaling", "podDisruptionBudget", "networkPolicy")}
+    off = {name: {"enabled": False} for name in ("podDisruptionBudget", "networkPolicy")}
     objects = charted({**off, "replicas": 3})
-    assert {one["kind"] for one in objects} == {"Deployment", "Service"}
+    assert {one["kind"] for one in objects} == {"Deployment", "Pod", "Service"}
     assert the(objects, "Deployment")["spec"]["replicas"] == 3
 
 
@@ -115,44 +144,27 @@ def test_keys_can_come_from_another_volume() -> None:
     assert {"name": "keys", **csi} in volumes
 
 
-@pytest.mark.parametrize(
-    ("values", "named"),
-    [
-        ({"replica": 3}, "replica"),
-        ({"replicas": "3"}, "/replicas"),
-        ({"config": {"BIND": "0.0.0.0:80"}}, "/config/BIND"),
-        ({"config": {"max-age": 60}}, "max-age"),
-        ({"config": {"DRAIN": "5s"}}, "/config/DRAIN"),
-        ({"config": {"MAXAGE": 60}}, "MAXAGE"),
-        ({"config": {"KID": "random"}}, "/config/KID"),
-        ({"keys": {"secretName": "Not A Name"}}, "/keys/secretName"),
-        ({"address": "localhost"}, "/address"),
-        ({"monitoring": {"enabled": "yes"}}, "/monitoring/enabled"),
-        ({"gateway": {"parentRefs": []}}, "/gateway/parentRefs"),
-    ],
-)
-def test_wrong_values_are_refused(values: Object, named: str) -> None:
-    """A misspelt or impossible value is refused by name."""
-    with pytest.raises(helm.HelmError, match=named):
-        charted(values)
-
-
-@pytest.mark.parametrize("side", ["ingress", "gateway"])
-def test_tls_ends_once(side: str) -> None:
-    """TLS in the pods and TLS before them don't go together, and the chart says so."""
-    with pytest.raises(helm.HelmError, match="enable only one of the two"):
-        charted({"certManager": {"enabled": True}, side: {"enabled": True}})
+def test_an_issuer_can_have_a_volume_of_its_own() -> None:
+    """A volume can be mounted at DIR/acme, beside the one with the other keys."""
+    values = read_yaml((DEPLOY / "helm" / "examples" / "issuer-volume.yaml").read_text())[0]
+    objects = charted(values)
+    assert {"name": "acme", "mountPath": "/etc/jwks-server/keys/acme", "readOnly": True} in container(objects)[
+        "volumeMounts"
+    ]
+    volumes = the(objects, "Deployment")["spec"]["template"]["spec"]["volumes"]
+    assert {"name": "acme", "configMap": {"name": "acme-keys"}} in volumes
 
 
 def test_schema_names_every_value() -> None:
     """The schema has each value of values.yaml and no other; a test of the option table holds ``config``."""
-    with helm.Chart.load(CHART) as chart:
-        schema, values = chart.schema, chart.values
-    assert schema is not None
+    schema, values = loaded_chart().schema, loaded_chart().values
+    # Names that a value may have and doesn't have by default.
+    optional = {"global", "group", "claims", "nodeAffinity", "podAffinity", "podAntiAffinity"}
 
     def compare(described: Object, given: Object, where: str) -> None:
         if described.get("additionalProperties") is False and where != "values.config":
-            assert given.keys() == described["properties"].keys() - {"global", "group"}, where
+            assert given.keys() == described["properties"].keys() - optional, where
+            assert set(described["required"]) <= given.keys(), where
             for name, inner in given.items():
                 compare(described["properties"][name], inner, f"{where}.{name}")
 
@@ -161,8 +173,8 @@ def test_schema_names_every_value() -> None:
 
 def test_chart_is_this_version() -> None:
     """The chart and its image have the version that they were released with."""
-    with helm.Chart.load(CHART) as chart:
-        assert (chart.metadata["version"], chart.metadata["appVersion"]) == (__version__, __version__)
+    metadata = loaded_chart().metadata
+    assert (metadata["version"], metadata["appVersion"]) == (__version__, __version__)
     assert container(charted())["image"] == f"jwks-server:{__version__}"
 
 
@@ -171,3 +183,15 @@ def test_packaged_chart_is_whole(tmp_path: Path) -> None:
     archive = helm.package(CHART, destination=tmp_path)
     values = {"monitoring": {"enabled": True}}
     assert by_name(charted(values, chart=Path(archive))) == by_name(charted(values))
+
+
+def test_written_files_are_current() -> None:
+    """README's table and the schema's settings are what ``python tests/chart_docs.py`` writes."""
+    assert (CHART / "README.md").read_text() == chart_docs.readme()
+    assert (CHART / "values.schema.json").read_text() == chart_docs.schema()
+
+
+def test_readme_lists_each_example() -> None:
+    """The chart's README names each file of examples."""
+    examples = {one.name for one in (DEPLOY / "helm" / "examples").iterdir()}
+    assert set(re.findall(r"^\| `([-\w]+\.yaml)`", (CHART / "README.md").read_text(), re.MULTILINE)) == examples

@@ -23,6 +23,8 @@ from support import ROOT
 from jwks_server import __version__
 from jwks_server.cli import cli
 
+kubernetes_validate = pytest.importorskip("kubernetes_validate", reason="install the extra deploy")
+
 COMBINATIONS = [(), *((one,) for one in COMPONENTS), ("prometheus-operator", "ingress", "gateway-api", "autoscaling")]
 
 
@@ -40,7 +42,7 @@ def example() -> list[Object]:
 
 def test_objects_are_valid(objects: list[Object]) -> None:
     """Every built-in kind passes its strict schema, in the oldest Kubernetes that is supported and in the newest."""
-    validate(objects)
+    validate(objects, kubernetes_validate.latest_version())
 
 
 def test_names_meet(objects: list[Object]) -> None:
@@ -180,7 +182,7 @@ def test_image_is_this_version() -> None:
 
 
 def test_the_keys_are_public_halves_unless_asked() -> None:
-    """The base mounts a ConfigMap, so the pod sees no private key; the component private-keys mounts a Secret instead."""
+    """The base mounts a ConfigMap, so the pod sees no private key; private-keys mounts a Secret instead."""
     for components, kind in (((), "configMap"), (("private-keys",), "secret")):
         volumes = the(kustomized(*components), "Deployment")["spec"]["template"]["spec"]["volumes"]
         (keys,) = [one for one in volumes if one["name"] == "keys"]
