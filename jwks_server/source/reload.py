@@ -121,7 +121,7 @@ class Reloader:
         # Clients don't wait for this: what it looks over is published.
         findings = await in_thread(partial(self._issuers.lint, decided, self._clock())) if decided else {}
         if findings:
-            self._report.show(self._issuers.by_path)
+            self._report.show(self._issuers.by_path, self._clock())
         self._report.log(steps, findings, self._state_faults)
 
     def _publish(self, steps: Iterable[Step]) -> None:
@@ -137,7 +137,7 @@ class Reloader:
         )
         if changes or awaited != current.awaited:
             self._catalog.publish(changes, awaited)
-        self._report.show(self._issuers.by_path)
+        self._report.show(self._issuers.by_path, self._clock())
 
     def _load(self, triggers: Collection[tuple[Trigger, str]]) -> Sequence[Step]:
         """Observe the directory, and evaluate what it or the time has changed. Runs in a thread."""

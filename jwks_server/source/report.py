@@ -1,17 +1,18 @@
 """What a reload gave -> the log, and the counters that metrics and ``/status`` read."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import structlog
 
-from jwks_server.errors import JwksError
+from jwks_server.errors import DirectoryMissing, DirectoryUnreadable, JwksError
 from jwks_server.keys.changes import Change
+from jwks_server.keys.early import too_early_until
 from jwks_server.published.catalog import ROOT, Catalog
 from jwks_server.source.directory import Directory
 from jwks_server.source.issuer import Issuer
 from jwks_server.source.issuers import Step
-from jwks_server.source.triggers import Trigger
+from jwks_server.source.triggers import EVERYWHERE, Trigger
 from jwks_server.stats import Reloads
 from jwks_server.text import well_formed
 
@@ -37,13 +38,27 @@ class Report:
         self._state_faults: Mapping[str, JwksError] = {}
         self._loaded = False
 
-    def show(self, issuers: Mapping[str, Issuer]) -> None:
-        """Let status and metrics see what was decided."""
-        self._reloads.issuers = {path: issuers[path].evaluation for path in sorted(issuers)}
+    def show(self, issuers: Mapping[str, Issuer], now: float) -> None:
+        """Let status and metrics see what was decided.
+
+        Args:
+            issuers: All issuers, by their path.
+            now: In seconds since the epoch.
+        """
+        before, early = self._reloads.issuers, self._reloads.too_early
+        after = {path: issuers[path].evaluation for path in sorted(issuers)}
+        until = {
+            path: early.get(path)
+            if one is (last := before.get(path))
+            else too_early_until(last.served if last else None, one.served, early.get(path), now)
+            for path, one in after.items()
+        }
+        self._reloads.issuers = after
+        self._reloads.too_early = {path: instant for path, instant in until.items() if instant is not None}
 
     def record(  # noqa: PLR0913 - the facts of a reload
         self,
-        triggers: Iterable[tuple[Trigger, str]],
+        triggers: Collection[tuple[Trigger, str]],
         steps: Sequence[Step],
         issuers: Mapping[str, Issuer],
         state_faults: Mapping[str, JwksError],
@@ -70,6 +85,13 @@ class Report:
         }
         if state_faults:
             faults[ROOT] = (*faults.get(ROOT, ()), *state_faults.values())
+        everything = not triggers or any(path == EVERYWHERE for _, path in triggers)
+        if everything and not any(
+            isinstance(one, DirectoryMissing | DirectoryUnreadable) for one in faults.get(ROOT, ())
+        ):
+            self._reloads.last_scan = at
+        for step in steps:
+            self._record_issuer(step, at)
         published = any(step.news.entry or step.news.gone for step in steps)
         failed = state_faults or any(step.issuer.evaluation.faults for step in steps)
         self._reloads.add(
@@ -80,6 +102,14 @@ class Report:
             scan=scan,
             faults=faults,
         )
+
+    def _record_issuer(self, step: Step, at: float) -> None:
+        path = step.issuer.path
+        if step.news.gone:
+            self._reloads.of_issuers.pop(path, None)
+            return
+        failed = bool(step.issuer.evaluation.faults)
+        self._reloads.add_issuer(path, "failed" if failed else "published" if step.news.entry else "unchanged", at)
 
     def log(
         self,
