@@ -46,12 +46,12 @@ GONE: Series = dict.fromkeys(HEALTHY)
 DOWN: Series = {**GONE, "up": 0}
 
 
-def until(minute: int, value: float = 1) -> str:
+def until(minute: int, value: object = 1) -> str:
     """Give a value up to a minute, after which the target or the series is gone."""
     return f"{value}x{minute - 1} stale"
 
 
-def only(first: int, last: int, value: float = 1) -> str:
+def only(first: int, last: int, value: object = 1) -> str:
     """Give a value from one minute to another."""
     return f"_x{first} {value}x{last - first} stale"
 
