@@ -123,7 +123,11 @@ async def serve(settings: Settings) -> None:
             asyncio.TaskGroup() as tasks,
             prepared(app, settings.limits, traffic, cache=cache, log_access=log_access) as connections,
             prepared(
-                admin.application(Reported(catalog, reloads, connections, certificate), how.admin_hosts),
+                admin.application(
+                    Reported(catalog, reloads, connections, certificate),
+                    how.admin_hosts,
+                    per_issuer=how.metrics_per_issuer,
+                ),
                 replace(settings.limits, max_connections=_ADMIN_CONNECTIONS),
                 Traffic(),
                 private=True,

@@ -1,7 +1,7 @@
 """The counters."""
 
 from jwks_server.errors import NoKeys
-from jwks_server.stats import Reloads, Span
+from jwks_server.stats import Histogram, IssuerReload, Reloads, Span
 
 
 def add(reloads: Reloads, *reasons: str, outcome: str = "unchanged", at: float = 0.0, good: bool = True) -> None:
@@ -48,3 +48,26 @@ def test_last_success_needs_no_change() -> None:
     assert reloads.faults
     add(reloads, "period", at=3.0)
     assert (reloads.last_success, reloads.faults) == (3.0, {})
+
+
+def test_histogram() -> None:
+    """Each duration counts in the first range that it fits in, its bound included."""
+    histogram = Histogram()
+    for seconds in (0.0, 0.0005, 0.0006, 2.5, 60.0):
+        histogram.add(seconds)
+    assert histogram.counts[:2] == [2, 1]
+    assert histogram.counts[-2:] == [1, 1]
+    assert (sum(histogram.counts), histogram.seconds) == (5, 62.5011)
+
+
+def test_reloads_of_an_issuer() -> None:
+    """An issuer's reload is kept until one that is unlike it; a failing one keeps the time when it began to fail."""
+    reloads = Reloads()
+    told = []
+    for at, outcome in enumerate(("published", "unchanged", "failed", "failed", "unchanged", "published")):
+        reloads.add_issuer("/a", outcome, at)
+        told.append(reloads.of_issuers["/a"])
+    assert told[0] is told[1]
+    assert told[2] is told[3]
+    assert told[2] == IssuerReload(2, "failed", 2)
+    assert told[4:] == [IssuerReload(4, "unchanged", None), IssuerReload(5, "published", None)]

@@ -86,6 +86,7 @@ class Listening:
         public: The public listener's addresses.
         admin: The admin listener's addresses; empty for no admin listener.
         admin_hosts: The host names, besides localhost, under which the admin listener answers.
+        metrics_per_issuer: Whether the metrics say everything of each issuer.
         unix_mode: The mode of unix sockets.
         reuse_port: Whether several processes share a port.
         tls_cert: The file of the certificate chain, for TLS on the public listener; None for no TLS.
@@ -102,6 +103,7 @@ class Listening:
     public: tuple[AnyAddress, ...]
     admin: tuple[AnyAddress, ...] = ()
     admin_hosts: tuple[str, ...] = ()
+    metrics_per_issuer: bool = False
     unix_mode: int = 0o660
     reuse_port: bool = False
     tls_cert: Path | None = None

@@ -173,6 +173,11 @@ SERVER_OPTIONS = (
     BIND,
     ADMIN_BIND,
     ADMIN_HOST,
+    _switch(
+        "--metrics-per-issuer",
+        Group.LISTENERS,
+        "Give metrics of each issuer and key. Without it, metrics have totals, and name issuers that need attention.",
+    ),
     Option("--unix-mode", Group.LISTENERS, "The mode of unix sockets, in octal.", Mode(), "660", metavar="MODE"),
     _switch("--reuse-port", Group.LISTENERS, "Let several processes listen at the same port."),
     Option(

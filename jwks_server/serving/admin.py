@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 ENDPOINTS = ("/livez", "/readyz", "/metrics", "/status")
 
 
-def application(reported: Reported, hosts: Collection[str] = ()) -> web.Application:
+def application(reported: Reported, hosts: Collection[str] = (), *, per_issuer: bool = False) -> web.Application:
     """Make the application.
 
     Args:
         reported: What the answers report on.
         hosts: The names, in lower case, under which it answers besides IP addresses and localhost.
+        per_issuer: As in ``Metrics``.
     """
 
     async def livez(_request: web.Request) -> Response:
@@ -43,7 +44,7 @@ def application(reported: Reported, hosts: Collection[str] = ()) -> web.Applicat
     def load() -> "Metrics":
         from jwks_server.serving.metrics import Metrics  # noqa: PLC0415 - its library is loaded at the first scrape
 
-        return Metrics(reported)
+        return Metrics(reported, per_issuer=per_issuer)
 
     async def metrics(request: web.Request) -> Response:
         nonlocal page

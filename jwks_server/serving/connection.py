@@ -51,6 +51,7 @@ class HttpConnection(OpenConnection):
     _bridge: Bridge | None = None
     _recorder: RecordingTransport | None = None
     _head = b""  # the head that aiohttp has
+    _passed_on = 0.0  # when it got that
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take note of the end."""
@@ -158,6 +159,7 @@ class HttpConnection(OpenConnection):
             return
         self._on(Event.PASSED_ON)
         self._head = request
+        self._passed_on = time.perf_counter()
         if self._bridge is None:
             self._recorder = RecordingTransport(self._wire, self._finish)
             self._bridge = Bridge(self._connections.server, self._connections.limits, self)
@@ -189,7 +191,9 @@ class HttpConnection(OpenConnection):
             return
         if not self._last:
             self._connections.learn(self._head, written, answer)
-        self._connections.traffic.answers[answer.status, "application"] += 1
+        traffic = self._connections.traffic
+        traffic.answers[answer.status, "application"] += 1
+        traffic.durations.add(time.perf_counter() - self._passed_on)
         self._on(Event.ANSWERED)
         self._replied(self._head, answer.status, answer.size, "application", closes=answer.closes)
         if self.state is State.READING:

@@ -163,7 +163,9 @@ class Connections:
             begun = loop.time()
             await asyncio.sleep(pause)
             self.time = loop.time()
-            self._forgive(self.time - begun - pause, tick)
+            late = self.time - begun - pause
+            self.traffic.lateness.add(max(0.0, late))
+            self._forgive(late, tick)
             for connection in self.open:
                 try:
                     connection.expire()

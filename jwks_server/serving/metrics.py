@@ -1,13 +1,22 @@
 """What the program reports -> Prometheus metrics, computed when they are scraped."""
 
 import platform
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from itertools import accumulate
 from typing import Any
 
 import aiohttp
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
@@ -18,7 +27,8 @@ from jwks_server.serving.compressed import Part
 from jwks_server.serving.issuer_metrics import PREFIX
 from jwks_server.serving.slices import PerIssuer, in_slices
 from jwks_server.serving.status import Reported
-from jwks_server.stats import Reloads, Traffic
+from jwks_server.serving.totals import Totals, total
+from jwks_server.stats import Histogram, Reloads, Traffic
 from jwks_server.text import well_formed
 
 Values = Mapping[Any, float]
@@ -29,13 +39,16 @@ class Metrics:
 
     Args:
         reported: What the metrics report on.
+        per_issuer: Whether everything is said of each issuer, and not only what needs attention.
     """
 
-    def __init__(self, reported: Reported) -> None:
+    def __init__(self, reported: Reported, *, per_issuer: bool = False) -> None:
         self._reported = reported
-        self._per_issuer = PerIssuer(issuer_metrics.write)
-        self._samples: Mapping[str, issuer_metrics.Samples] | None = None
+        self._details = per_issuer
+        self._per_issuer = PerIssuer(partial(issuer_metrics.figures, details=per_issuer))
+        self._figures: Mapping[str, issuer_metrics.Figures] | None = None
         self._of_issuers = Part(b"")
+        self._totals = Totals()
 
     async def expose(self, accept: str) -> tuple[Sequence[Part], str]:
         """Write the metrics.
@@ -46,12 +59,14 @@ class Metrics:
         Returns:
             The parts of the text, and its Content-Type: Prometheus's own format or OpenMetrics, as the scraper accepts.
         """
-        samples = await in_slices(self._per_issuer.steps(self._reported.facts()))
-        if samples is not self._samples:
-            self._of_issuers = Part(await in_slices(issuer_metrics.join(samples)))
-            self._samples = samples
+        figures = await in_slices(self._per_issuer.steps(self._reported.facts()))
+        if figures is not self._figures:
+            self._of_issuers = Part(await in_slices(issuer_metrics.join(figures)))
+            self._totals = await in_slices(total(figures))
+            self._figures = figures
+        ending = issuer_metrics.of_certificates(self._totals.certificates(None if self._details else time.time()))
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Whole(self._reported))
+        registry.register(_Whole(self._reported, self._totals))
         ProcessCollector(registry=registry)
         try:
             encoder, content_type = choose_encoder(accept)
@@ -59,12 +74,13 @@ class Metrics:
         except (TypeError, ValueError):  # a version or an escaping that the library doesn't know
             encoder, content_type = choose_encoder("")
             text = encoder(registry)
-        return (self._of_issuers, Part(text)), content_type
+        return (self._of_issuers, Part(ending + text)), content_type
 
 
 class _Whole(Collector):
-    def __init__(self, reported: Reported) -> None:
+    def __init__(self, reported: Reported, totals: Totals) -> None:
         self._reported = reported
+        self._totals = totals
 
     def collect(self) -> Iterator[Metric]:
         reported = self._reported
@@ -79,9 +95,19 @@ class _Whole(Collector):
             "ready", "Whether a set is loaded and the process isn't draining.", (), {(): not reported.unready()}
         )
         yield _gauge("draining", "Whether the process received SIGTERM.", (), {(): reported.connections.draining})
+        yield from _of_sets(self._totals)
         yield from _of_reloads(reported.reloads)
         yield from _of_certificate(reported.certificate)
         yield from _of_traffic(reported.connections.traffic, len(reported.connections))
+
+
+def _of_sets(totals: Totals) -> Iterator[Metric]:
+    yield _gauge("issuers", "How many issuers have a set.", (), {(): totals.sets})
+    yield _gauge("keys", "How many keys there are.", ("stage", "alg"), totals.keys)
+    refused = {(code,): number for code, number in totals.refused.items()}
+    yield _gauge("files_refused", "How many files give no key.", ("code",), refused)
+    digest = {(totals.digest,): 1} if totals.digest else {}
+    yield _gauge("set_info", "A digest of all sets, which replicas share.", ("digest",), digest)
 
 
 def _of_reloads(reloads: Reloads) -> Iterator[Metric]:
@@ -90,6 +116,13 @@ def _of_reloads(reloads: Reloads) -> Iterator[Metric]:
     yield _gauge("last_reload_successful", "Whether the last reload found no fault.", (), good)
     last = {} if reloads.last_success is None else {(): reloads.last_success}
     yield _gauge("last_reload_success_timestamp_seconds", "When a reload last found no fault.", (), last)
+    scan = {} if reloads.last_scan is None else {(): reloads.last_scan}
+    yield _gauge("last_scan_timestamp_seconds", "When the whole key directory was last read.", (), scan)
+    yield _gauge("issuers_failing", "How many issuers have a fault.", (), {(): len(reloads.faults)})
+    now = time.time()
+    early = {(path,): instant for path, instant in reloads.too_early.items() if instant > now}
+    name = "signing_too_early_until_timestamp_seconds"
+    yield _gauge(name, "Until when an issuer whose keys were all replaced has none to sign with.", ("issuer",), early)
     for name, span in (("reload", reloads.whole), ("scan", reloads.scans)):
         meaning = f"The duration of a {name}."
         yield SummaryMetricFamily(
@@ -123,6 +156,11 @@ def _of_certificate(certificate: Certificate | None) -> Iterator[Metric]:
 def _of_traffic(traffic: Traffic, connections: int) -> Iterator[Metric]:
     answers = {(str(status), served_by): number for (status, served_by), number in traffic.answers.items()}
     yield _counter("requests", "Answers on the public listener.", ("status", "served_by"), answers)
+    for name, meaning, histogram in (
+        ("request_duration", "How long the application took for an answer that was not cached.", traffic.durations),
+        ("event_loop_lateness", "How late the event loop was, once a second.", traffic.lateness),
+    ):
+        yield _histogram(f"{name}_seconds", meaning, histogram)
     yield _gauge("connections_open", "Connections to the public listener.", (), {(): connections})
     yield _counter("connections_accepted", "Connections that were admitted.", (), {(): traffic.accepted})
     yield _counter("connections_refused", "Connections refused at the limit.", (), {(): traffic.refused})
@@ -131,6 +169,14 @@ def _of_traffic(traffic: Traffic, connections: int) -> Iterator[Metric]:
     yield _counter("connections_timed_out", "Connections closed at a deadline.", ("deadline",), timed_out)
     bad = {(reason,): number for reason, number in traffic.bad_requests.items()}
     yield _counter("bad_requests", "Data that was not a request.", ("reason",), bad)
+
+
+def _histogram(name: str, meaning: str, histogram: Histogram) -> Metric:
+    sums = accumulate(histogram.counts)
+    names = (*map(str, histogram.bounds), "+Inf")
+    return HistogramMetricFamily(
+        PREFIX + name, meaning, buckets=list(zip(names, sums, strict=True)), sum_value=histogram.seconds
+    )
 
 
 def _gauge(name: str, meaning: str, labels: tuple[str, ...], values: Values) -> Metric:

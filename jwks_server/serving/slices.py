@@ -11,6 +11,7 @@ from typing import Generic, NamedTuple, TypeVar
 from jwks_server.errors import JwksError
 from jwks_server.keys.evaluation import Evaluation
 from jwks_server.published.catalog import Entry
+from jwks_server.stats import IssuerReload
 
 T = TypeVar("T")
 
@@ -41,11 +42,13 @@ class Facts(NamedTuple):
         entry: What it publishes.
         evaluation: What was decided about it.
         faults: What is wrong with it.
+        reload: What its last reload gave; None if none is known.
     """
 
     entry: Entry | None
     evaluation: Evaluation | None
     faults: tuple[JwksError, ...]
+    reload: IssuerReload | None = None
 
 
 class PerIssuer(Generic[T]):
@@ -79,4 +82,5 @@ class PerIssuer(Generic[T]):
 
 
 def _same(one: Facts, other: Facts) -> bool:
-    return one.entry is other.entry and one.evaluation is other.evaluation and one.faults == other.faults
+    same = one.entry is other.entry and one.evaluation is other.evaluation and one.reload is other.reload
+    return same and one.faults == other.faults

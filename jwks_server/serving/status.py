@@ -49,9 +49,11 @@ class Reported:
     def facts(self) -> Mapping[str, Facts]:
         """Return what is known about each issuer now."""
         entries, issuers = self.catalog.current.entries, self.reloads.issuers
-        faults = self.reloads.faults
+        faults, reloads = self.reloads.faults, self.reloads.of_issuers
         named = dict.fromkeys((*issuers, *entries)) | dict.fromkeys(faults)
-        return {path: Facts(entries.get(path), issuers.get(path), faults.get(path, ())) for path in named}
+        return {
+            path: Facts(entries.get(path), issuers.get(path), faults.get(path, ()), reloads.get(path)) for path in named
+        }
 
 
 class Status:
@@ -95,6 +97,7 @@ def summary(reported: Reported) -> dict[str, Any]:
         "reload": {
             "last": _last(reloads),
             "last_success": _time(reloads.last_success),
+            "last_scan": _time(reloads.last_scan),
             "faults": {issuer: _faults(errors) for issuer, errors in reloads.faults.items()},
         },
     }
@@ -137,7 +140,15 @@ def _issuer(issuer: str, facts: Facts) -> Steps[str]:
             "findings": map(asdict, evaluation.findings),
         }
     )
+    reload = facts.reload
     about = {
+        "reload": {
+            "at": utc(reload.at),
+            "outcome": reload.outcome,
+            "failing_since": _time(reload.failing_since),
+        }
+        if reload
+        else None,
         "max_age": entry.keyset.policy.max_age if entry else None,
         "digest": served.digest if served else None,
         "held": bool(served and served.held),

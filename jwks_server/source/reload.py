@@ -112,7 +112,7 @@ class Reloader:
         if changes:
             self._catalog.publish(*changes)
         self._schedule.note(step.issuer.path for step in steps)
-        self._report.show(steps, self._issuers.by_path)
+        self._report.show(steps, self._issuers.by_path, self._clock())
         self._report.record(hints, steps, at=self._clock(), seconds=time.monotonic() - began, scan=self._cost)
         self.state.wake()
         decided = [step.issuer.path for step in steps if step.news.decided and not step.news.gone]
@@ -120,7 +120,7 @@ class Reloader:
         findings = await in_thread(partial(self._issuers.lint, decided, self._clock())) if decided else {}
         self._schedule.note(decided)
         if findings:
-            self._report.show(steps, self._issuers.by_path)
+            self._report.show(steps, self._issuers.by_path, self._clock())
         await self._report.log(steps, findings)
 
     def _changes(self, steps: Iterable[Step], current: Edition) -> _Changes | None:

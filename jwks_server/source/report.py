@@ -3,17 +3,18 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import structlog
 
-from jwks_server.errors import JwksError
+from jwks_server.errors import DirectoryMissing, DirectoryUnreadable, JwksError
 from jwks_server.keys.changes import Change
+from jwks_server.keys.early import too_early_until
 from jwks_server.published.catalog import ROOT, Catalog
 from jwks_server.source.directory import Directory
 from jwks_server.source.issuer import Issuer
 from jwks_server.source.issuers import Step
-from jwks_server.source.triggers import Hint
+from jwks_server.source.triggers import EVERYWHERE, Hint
 from jwks_server.stats import Reloads
 from jwks_server.text import well_formed
 
@@ -43,26 +44,31 @@ class Report:
         self._state_faults: Mapping[str, JwksError] = {}
         self._loaded = False
 
-    def show(self, steps: Iterable[Step], issuers: Mapping[str, Issuer]) -> None:
+    def show(self, steps: Iterable[Step], issuers: Mapping[str, Issuer], now: float) -> None:
         """Let status and metrics see what was decided.
 
         Args:
             steps: What became of each issuer.
             issuers: All issuers, by their path.
+            now: In seconds since the epoch.
         """
         changed = {step.issuer.path for step in steps}
         if not changed:
             return
-        shown = dict(self._reloads.issuers)
-        for path in changed & issuers.keys():
-            shown[path] = issuers[path].evaluation
-        for path in changed - issuers.keys():
-            shown.pop(path, None)
+        shown, early = dict(self._reloads.issuers), dict(self._reloads.too_early)
+        for path in changed:
+            last = shown.pop(path, None) if path not in issuers else shown.get(path)
+            until = early.pop(path, None)
+            if path in issuers:
+                shown[path] = one = issuers[path].evaluation
+                until = too_early_until(last.served if last else None, one.served, until, now)
+                if until is not None:
+                    early[path] = until
         if shown.keys() != self._reloads.issuers.keys():
             shown = {path: shown[path] for path in sorted(shown)}
-        self._reloads.issuers = shown
+        self._reloads.issuers, self._reloads.too_early = shown, early
 
-    def record(self, hints: Iterable[Hint], steps: Sequence[Step], *, at: float, seconds: float, scan: float) -> None:
+    def record(self, hints: Collection[Hint], steps: Sequence[Step], *, at: float, seconds: float, scan: float) -> None:
         """Count a reload, and take note of what is wrong.
 
         Args:
@@ -78,7 +84,13 @@ class Report:
             faults.pop(path, None)
             if step.issuer.evaluation.faults and not step.news.gone:
                 faults[path] = tuple(step.issuer.evaluation.faults.values())
+            self._record_issuer(step, at)
         self._faults = faults
+        everything = not hints or any(hint.issuer == EVERYWHERE for hint in hints)
+        if everything and not any(
+            isinstance(one, DirectoryMissing | DirectoryUnreadable) for one in faults.get(ROOT, ())
+        ):
+            self._reloads.last_scan = at
         published = any(step.news.entry or step.news.gone for step in steps)
         failed = self._state_faults or any(step.issuer.evaluation.faults for step in steps)
         self._reloads.add(
@@ -89,6 +101,14 @@ class Report:
             scan=scan,
             faults=self._all_faults(),
         )
+
+    def _record_issuer(self, step: Step, at: float) -> None:
+        path = step.issuer.path
+        if step.news.gone:
+            self._reloads.of_issuers.pop(path, None)
+            return
+        failed = bool(step.issuer.evaluation.faults)
+        self._reloads.add_issuer(path, "failed" if failed else "published" if step.news.entry else "unchanged", at)
 
     def state_changed(self, before: Mapping[str, JwksError], now: Mapping[str, JwksError]) -> None:
         """Report what is wrong with the state now, by code, and was before."""

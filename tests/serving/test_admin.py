@@ -73,16 +73,21 @@ async def test_metrics_of_keys(tmp_path: Path) -> None:
     (tmp_path / "c.pem").write_bytes(public_pem(key("Ed25519")))
     (tmp_path / "bad.pem").write_bytes(b"nonsense")
     (tmp_path / "jwks.toml").write_text('[keys."c.pem"]\npublish_at = 2099-01-01T00:00:00Z\n')
-    async with serving(tmp_path) as server:
+    async with serving(tmp_path, "--metrics-per-issuer") as server:
         found = await samples(server)
         reply = await raw(server.port, _LAST)
         etag = re.search(rb'ETag: "([^"]+)"', reply)
         assert etag is not None
-        assert total(found, "jwks_server_set_info", issuer="/", digest=etag[1].decode()) == 1
-        assert total(found, "jwks_server_keys", issuer="/", stage="published") == 2
-        assert total(found, "jwks_server_keys", stage="pending", alg="EdDSA") == 1
+        assert total(found, "jwks_server_issuer_set_info", issuer="/", digest=etag[1].decode()) == 1
+        for name in ("jwks_server_keys", "jwks_server_issuer_keys"):
+            assert total(found, name, stage="published") == 2
+            assert total(found, name, stage="pending", alg="EdDSA") == 1
+        assert total(found, "jwks_server_issuer_published_keys", issuer="/") == 2
+        assert total(found, "jwks_server_issuer_last_reload_successful", issuer="/") == 1
+        assert total(found, "jwks_server_set_info") == 1
         assert total(found, "jwks_server_key_info", alg="ES256", file="b.pem", use="sig") == 1
-        assert total(found, "jwks_server_files_refused", code="pem-missing") == 1
+        for name in ("jwks_server_files_refused", "jwks_server_issuer_files_refused"):
+            assert total(found, name, code="pem-missing") == 1
         expiry = total(found, "jwks_server_key_certificate_not_after_timestamp_seconds")
         assert expiry == leaf.not_valid_after_utc.timestamp()
         assert total(found, "jwks_server_ready") == 1
@@ -116,13 +121,18 @@ async def test_metrics_of_reloads_and_traffic(tmp_path: Path) -> None:
         assert total(found, "jwks_server_requests_total", status="200", served_by="application") == 1
         assert total(found, "jwks_server_requests_total", status="200", served_by="cache") == 4
         assert total(found, "jwks_server_bad_requests_total", reason="request-line") == 1
+        assert total(found, "jwks_server_request_duration_seconds_count") == 1
+        assert total(found, "jwks_server_request_duration_seconds_bucket", le="+Inf") == 1
         assert total(found, "jwks_server_connections_accepted_total") == 6
         assert total(found, "process_open_fds") > 0
         before = total(found, "jwks_server_last_reload_success_timestamp_seconds")
         (tmp_path / "jwks.toml").write_text("nonsense")
         await server.log("reload-failed", code="policy-invalid")
         found = await samples(server)
-        assert total(found, "jwks_server_faults", code="policy-invalid") == 1
+        assert total(found, "jwks_server_faults", issuer="/", code="policy-invalid") == 1
+        assert total(found, "jwks_server_issuers_failing") == 1
+        assert total(found, "jwks_server_issuer_failing_since_timestamp_seconds", issuer="/") > before
+        assert total(found, "jwks_server_last_scan_timestamp_seconds") > 0
         assert total(found, "jwks_server_last_reload_successful") == 0
         assert total(found, "jwks_server_last_reload_success_timestamp_seconds") >= before
 
@@ -176,11 +186,39 @@ async def test_access_log(tmp_path: Path, served_by: str) -> None:
     assert lines[1]["bytes"] == len(reply)
 
 
+async def test_issuers_are_named_where_something_is_wrong(tmp_path: Path) -> None:
+    """Without --metrics-per-issuer, one issuer or many have as many series, but for those that need attention."""
+    numbers = []
+    for number in (1, 50):
+        keys = tmp_path / str(number)
+        for name in range(number):
+            (keys / f"issuer{name}").mkdir(parents=True)
+            (keys / f"issuer{name}" / "a.pem").write_bytes(public_pem(key("P-256")))
+        async with serving(keys) as server:
+            numbers.append(sum(name != "jwks_server_reloads_total" for name, _ in await samples(server)))
+            if number == 1:
+                continue
+            (keys / "issuer7" / "jwks.toml").write_text("nonsense")
+            await server.log("reload-failed", issuer="/issuer7")
+            (keys / "issuer8" / "a.pem").unlink()
+            await server.log("reload-failed", issuer="/issuer8")
+            found = await samples(server)
+            _, text, _ = await admin(server, "/status")
+            told = json.loads(text)["issuers"]
+    assert numbers[0] == numbers[1]
+    named = {(name, dict(labels)["issuer"]) for name, labels in found if "issuer" in dict(labels)}
+    families = ("faults", "issuer_failing_since_timestamp_seconds", "issuer_last_reload_successful")
+    assert named == {(f"jwks_server_{one}", path) for one in families for path in ("/issuer7", "/issuer8")}
+    assert told["/issuer7"]["reload"]["outcome"] == "failed"
+    assert told["/issuer7"]["reload"]["failing_since"]
+    assert (told["/issuer9"]["reload"]["outcome"], told["/issuer9"]["reload"]["failing_since"]) == ("published", None)
+
+
 async def test_any_file_name_and_any_accept(tmp_path: Path) -> None:
     """Metrics and status are given whatever a file is called, and whatever is asked for."""
     for name in (b"\xff\xfe.pem", b"a\nb.pem", b'a"b\\.pem'):
         Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(public_pem(key("P-256", len(name))))
-    async with serving(tmp_path) as server:
+    async with serving(tmp_path, "--metrics-per-issuer") as server:
         assert total(await samples(server), "jwks_server_key_info") == 3
         for accept in (
             "application/openmetrics-text; version=abc",
@@ -241,7 +279,7 @@ async def test_readyz_names_no_path(tmp_path: Path) -> None:
 async def test_gzip_when_asked_for(tmp_path: Path, path: str) -> None:
     """Both pages come compressed to clients that ask for it, and to no others."""
     (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
-    async with serving(tmp_path) as server:
+    async with serving(tmp_path, "--metrics-per-issuer") as server:
         for accepted, coding in (
             ("gzip", "gzip"),
             ("gzip;q=0", None),
@@ -260,15 +298,15 @@ async def test_pages_follow_the_keys(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.pem").write_bytes(public_pem(key("RSA")))
-    async with serving(tmp_path) as server:
+    async with serving(tmp_path, "--metrics-per-issuer") as server:
         assert total(await samples(server), "jwks_server_keys") == 2
         (tmp_path / "two" / "b.pem").write_bytes(public_pem(key("P-256")))
         await server.log("key-published", file="b.pem")
         (tmp_path / "one" / "bad.pem").write_bytes(b"nonsense")
         await server.log("file-refused", file="bad.pem")
         found = await samples(server)
-        assert total(found, "jwks_server_keys", issuer="/two") == 2
-        assert total(found, "jwks_server_files_refused", issuer="/one", code="pem-missing") == 1
+        assert total(found, "jwks_server_issuer_keys", issuer="/two") == 2
+        assert total(found, "jwks_server_issuer_files_refused", issuer="/one", code="pem-missing") == 1
         _, text, _ = await admin(server, "/status")
         told = json.loads(text)["issuers"]
         assert [one["file"] for one in told["/two"]["keys"]] == ["a.pem", "b.pem"]

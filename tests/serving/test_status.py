@@ -58,6 +58,7 @@ async def test_document(catalog: Catalog, draining: bool) -> None:
     assert told["reload"]["last"] == {"at": "1970-01-01T00:00:01.000Z", "trigger": "start", "outcome": "published"}
     assert told["reload"]["last_success"] == "1970-01-01T00:00:01.000Z"
     assert told["reload"]["faults"] == {}
+    assert told["certificate"] is None
 
 
 async def test_document_names_faults() -> None:
