@@ -1,4 +1,4 @@
-"""nginx, serving a folder of files as a static host does."""
+"""nginx, serving a folder of files as a static host does, or a server's replies as a cache."""
 
 import asyncio
 import getpass
@@ -26,6 +26,7 @@ http {{
     fastcgi_temp_path {home}/fastcgi;
     uwsgi_temp_path {home}/uwsgi;
     scgi_temp_path {home}/scgi;
+    proxy_cache_path {home}/cache keys_zone=cache:1m;
     server {{ listen 127.0.0.1:{port}; root {root}; {more} }}
 }}
 """
@@ -54,6 +55,18 @@ async def nginx(root: Path, more: str = "") -> AsyncIterator[int]:
             if process.returncode is None:
                 process.terminate()
             await process.wait()
+
+
+def caching(port: int) -> str:
+    """Write the lines that make nginx a cache of a server; X-Cache says where each reply came from."""
+    return f"""
+        location / {{
+            proxy_pass http://127.0.0.1:{port};
+            proxy_http_version 1.1;
+            proxy_cache cache;
+            add_header X-Cache $upstream_cache_status;
+        }}
+    """
 
 
 async def _listening(port: int, process: asyncio.subprocess.Process) -> None:

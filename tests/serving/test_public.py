@@ -1,6 +1,7 @@
 """The HTTP table, with aiohttp's client."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -41,6 +42,20 @@ async def test_get(client: Client, entry: Entry, target: str) -> None:
     assert reply.headers["Content-Length"] == str(len(entry.keyset.body))
     assert {"ETag", "Date"} <= reply.headers.keys()
     assert not {"Server", "Last-Modified", "Content-Encoding", "Set-Cookie"} & reply.headers.keys()
+
+
+async def test_cache_control_before_a_change(aiohttp_client: AiohttpClient, catalog: Catalog, entry: Entry) -> None:
+    """A 200 and a 304 count down alike, by the clock that the keys live by, and the tag stays as it is."""
+    now = 0.0
+    keyset = replace(entry.keyset, next_change=1000.0)
+    catalog.publish({"/": Entry(keyset, pages("/", keyset, Endpoint(PATH), entry.pages))})
+    client = await aiohttp_client(application(catalog, PATH, lambda: now))
+    tag = (await client.get(PATH)).headers["ETag"]
+    for now, max_age in ((0.0, 300), (900.0, 97), (900.1, 96), (1000.0, 0)):  # noqa: B007 - the application reads it
+        for asked, status in (({}, 200), ({"If-None-Match": tag}, 304)):
+            reply = await client.get(PATH, headers=asked)
+            assert (reply.status, reply.headers["ETag"]) == (status, tag)
+            assert reply.headers.getall("Cache-Control") == [f"public, max-age={max_age}, stale-if-error=86400"]
 
 
 async def test_head(client: Client) -> None:

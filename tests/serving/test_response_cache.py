@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from jwks_server.options.settings import Limits
 from jwks_server.published.catalog import Catalog, Edition, Entry
+from jwks_server.published.freshness import Freshness
 from jwks_server.serving.bridge import Answer
 from jwks_server.serving.request_fields import READ
 from jwks_server.serving.response_cache import CachedResponse, ResponseCache, key_of
@@ -105,6 +106,19 @@ def test_date_follows_the_clock() -> None:
     assert cached.at(0) == REPLY
     assert cached.at(1_800_000_000) == REPLY.replace(b"Thu, 01 Jan 1970 00:00:00", b"Fri, 15 Jan 2027 08:00:00")
     assert cached.at(0) == REPLY
+
+
+def test_cache_control_follows_the_clock() -> None:
+    """Before a scheduled change Cache-Control is made once a second too, by the clock that the keys live by."""
+    now = 900.5
+    reply = REPLY.replace(b"\r\n\r\n", b"\r\nCache-Control: public, max-age=300\r\n\r\nCache-Control: x\r\n")
+    cached = CachedResponse(reply, answer(None)._replace(fresh=Freshness(300, 1000.0)), lambda: now)
+    for now, expected in ((900.5, 96), (990.0, 7), (990.9, 7), (999.0, 0), (1001.0, 0)):
+        sent = cached.at(int(now))
+        control = b"\r\nCache-Control: public, max-age=%d, stale-if-error=86400\r\n" % expected
+        assert control + b"\r\nCache-Control: x" in sent
+        assert sent.count(b"Cache-Control") == 2
+    assert CachedResponse(reply, answer(None)._replace(fresh=Freshness(300))).at(0) == reply
 
 
 ODD: Mapping[str, bytes] = {
