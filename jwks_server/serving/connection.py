@@ -18,6 +18,7 @@ correct:
 
 import asyncio
 from collections.abc import Callable
+from time import time
 from typing import cast
 
 from jwks_server.errors import BadRequest, MethodNotAllowed, Problem
@@ -35,6 +36,7 @@ from jwks_server.serving.response_cache import now
 _BURST = 16
 # Looking a member up in its class takes longer than looking up a name.
 _IDLE = State.IDLE
+_ENDED = Event.ENDED
 _WITH_AIOHTTP = frozenset({State.ANSWERING, State.STALLED})
 _WITH_HEADS = frozenset({State.READING, State.BLANK})
 _BETWEEN_REQUESTS = frozenset({State.IDLE, State.BLANK, State.LAST_CALL})
@@ -47,14 +49,18 @@ class HttpConnection(OpenConnection):
         connections: The listener's connections, and what they share.
     """
 
-    _bridge: Bridge | None = None
-    _recorder: RecordingTransport | None = None
-    _head = b""  # the head that aiohttp has
+    __slots__ = ("_bridge", "_head", "_recorder")
+
+    def __init__(self, connections: Connections) -> None:
+        super().__init__(connections)
+        self._bridge: Bridge | None = None
+        self._recorder: RecordingTransport | None = None
+        self._head = b""  # the head that aiohttp has
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take note of the end."""
         super().connection_lost(exc)
-        if self._bridge:
+        if self._bridge is not None:
             self._bridge.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -64,13 +70,13 @@ class HttpConnection(OpenConnection):
             reply = connections.find_response(data)
             if reply is not None:
                 reply.hits += 1
-                self._wire.write(reply.at(now()))
+                self._wire.write(reply.at(int(time())))  # as now() says, without its call
                 self.since = connections.time
                 if reply.closes:
                     if reply.answer.size > SMALL_BYTES:
                         self._finish(reply.answer.size)
                     else:
-                        self._on(Event.ENDED)
+                        self._on(_ENDED)
                         self._wire.close()
                 elif self.unanswered:
                     connections.note_response(self)
