@@ -6,6 +6,7 @@ _HANDSHAKE_RECORD = 0x16
 _TLS_MAJOR = 3
 _CLIENT_HELLO = 1
 _ALPN = 16
+_ALPN_BYTES = _ALPN.to_bytes(2, "big")
 _RECORD_HEADER = 5
 _MESSAGE_HEADER = 4
 _MAX_RECORD = 1 << 14
@@ -37,6 +38,9 @@ class ClientHello:
         return self.protocols is None or any(one.encode() in self.protocols for one in SPOKEN)
 
 
+_OFFERS_NOTHING = ClientHello()
+
+
 def read(data: bytes | bytearray) -> ClientHello | None:
     """Read a hello; None if it is not whole yet.
 
@@ -45,14 +49,27 @@ def read(data: bytes | bytearray) -> ClientHello | None:
     """
     if data and data[0] != _HANDSHAKE_RECORD:
         raise NotTlsError
+    if _is_one_record(data) and _ALPN_BYTES not in data:
+        return _OFFERS_NOTHING
     try:
         message = _message(data)
     except _Malformed:
         return ClientHello()
     if message is not None:
         # Many hellos offer no protocols; it is quicker to search for the extension's number than to read them all.
-        return ClientHello(_protocols(message) if _ALPN.to_bytes(2, "big") in message else None)
+        return ClientHello(_protocols(message)) if _ALPN_BYTES in message else _OFFERS_NOTHING
     return None if len(data) < MAX_BYTES else ClientHello()
+
+
+def _is_one_record(data: bytes | bytearray) -> bool:
+    """Whether the data is one whole record with one whole hello, as almost every client sends it."""
+    number = len(data) - _RECORD_HEADER - _MESSAGE_HEADER
+    return (
+        0 < number <= _MAX_RECORD - _MESSAGE_HEADER
+        and data[1] == _TLS_MAJOR
+        and int.from_bytes(data[3:5], "big") == number + _MESSAGE_HEADER
+        and int.from_bytes(data[5:9], "big") == _CLIENT_HELLO << 24 | number
+    )
 
 
 def _message(data: bytes | bytearray) -> bytes | None:

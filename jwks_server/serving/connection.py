@@ -17,8 +17,8 @@ correct:
 """
 
 import asyncio
-import time
 from collections.abc import Callable
+from time import perf_counter, time
 from typing import cast
 
 from jwks_server.errors import BadRequest, MethodNotAllowed, Problem
@@ -36,6 +36,7 @@ from jwks_server.serving.response_cache import now
 _BURST = 16
 # Looking a member up in its class takes longer than looking up a name.
 _IDLE = State.IDLE
+_ENDED = Event.ENDED
 _WITH_AIOHTTP = frozenset({State.ANSWERING, State.STALLED})
 _WITH_HEADS = frozenset({State.READING, State.BLANK})
 _BETWEEN_REQUESTS = frozenset({State.IDLE, State.BLANK, State.LAST_CALL})
@@ -48,15 +49,19 @@ class HttpConnection(OpenConnection):
         connections: The listener's connections, and what they share.
     """
 
-    _bridge: Bridge | None = None
-    _recorder: RecordingTransport | None = None
-    _head = b""  # the head that aiohttp has
-    _passed_on = 0.0  # when it got that
+    __slots__ = ("_bridge", "_head", "_passed_on", "_recorder")
+
+    def __init__(self, connections: Connections) -> None:
+        super().__init__(connections)
+        self._bridge: Bridge | None = None
+        self._recorder: RecordingTransport | None = None
+        self._head = b""  # the head that aiohttp has
+        self._passed_on = 0.0  # when it got that
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take note of the end."""
         super().connection_lost(exc)
-        if self._bridge:
+        if self._bridge is not None:
             self._bridge.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -66,13 +71,13 @@ class HttpConnection(OpenConnection):
             reply = connections.find_response(data)
             if reply is not None:
                 reply.hits += 1
-                self._wire.write(reply.at(now()))
+                self._wire.write(reply.at(int(time())))  # as now() says, without its call
                 self.since = connections.time
                 if reply.closes:
                     if reply.answer.size > SMALL_BYTES:
                         self._finish(reply.answer.size)
                     else:
-                        self._on(Event.ENDED)
+                        self._on(_ENDED)
                         self._wire.close()
                 elif self.unanswered:
                     connections.note_response(self)
@@ -159,7 +164,7 @@ class HttpConnection(OpenConnection):
             return
         self._on(Event.PASSED_ON)
         self._head = request
-        self._passed_on = time.perf_counter()
+        self._passed_on = perf_counter()
         if self._bridge is None:
             self._recorder = RecordingTransport(self._wire, self._finish)
             self._bridge = Bridge(self._connections.server, self._connections.limits, self)
@@ -193,7 +198,7 @@ class HttpConnection(OpenConnection):
             self._connections.learn(self._head, written, answer)
         traffic = self._connections.traffic
         traffic.answers[answer.status, "application"] += 1
-        traffic.durations.add(time.perf_counter() - self._passed_on)
+        traffic.durations.add(perf_counter() - self._passed_on)
         self._on(Event.ANSWERED)
         self._replied(self._head, answer.status, answer.size, "application", closes=answer.closes)
         if self.state is State.READING:
@@ -223,10 +228,12 @@ class HttpConnection(OpenConnection):
 class _TimedConnection(HttpConnection):
     """A connection that takes the time for the access log. Without the log, no connection pays for it."""
 
+    __slots__ = ()
+
     def data_received(self, data: bytes) -> None:
         """Take the time, unless a request is with aiohttp: what arrives meanwhile is another one."""
         if self.state not in _WITH_AIOHTTP:
-            self.began = time.perf_counter()
+            self.began = perf_counter()
         super().data_received(data)
 
 

@@ -101,7 +101,8 @@ class Connections:
 
     def admit(self, connection: Connection) -> None:
         """Admit a connection. At the limit another one is closed for it; if none can be, this one is refused."""
-        if len(self) >= self.limits.max_connections and not self._make_room():
+        number = len(self._unanswered) + len(self._answered)
+        if number >= self.limits.max_connections and not self._make_room():
             self.traffic.refused += 1
             self._seldom.warning("connection-refused", connections=len(self))
             connection.admitted = False

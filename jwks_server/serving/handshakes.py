@@ -11,8 +11,8 @@ from jwks_server.serving.connections import Connections
 _MAX_HANDSHAKES = 256
 # A signature takes a tenth of a millisecond (P-256) to a few (RSA): others get their turn in between.
 _SLICE_SECONDS = 0.004
-# Handshakes that follow each other so closely may be many.
-_CROWD_SECONDS = 0.001
+# Those that follow each other so closely may belong to the same turn of the event loop.
+_PAUSE_SECONDS = 0.001
 
 
 class Handshaking(Protocol):
@@ -28,6 +28,8 @@ class Handshaking(Protocol):
 class Handshakes:
     """Lets handshakes begin in the order of their hellos; at the limit the oldest one in progress is closed.
 
+    A handshake begins at once. When a slice of time was spent on them without a pause, the next ones take turns.
+
     Args:
         connections: The listener's connections.
     """
@@ -37,24 +39,28 @@ class Handshakes:
         self._waiting: deque[Handshaking] = deque()
         self._entered: dict[Handshaking, bool] = {}  # whether it waits for its turn
         self._last = 0.0
+        self._spent = 0.0
 
     def waits(self, one: Handshaking) -> bool:
         """Return whether a handshake waits for its turn."""
         return self._entered.get(one, False)
 
     def enter(self, one: Handshaking) -> None:
-        """Take in a handshake; it begins at once unless there is a crowd."""
+        """Take in a handshake; it begins at once, unless others took too long."""
         if len(self._entered) >= _MAX_HANDSHAKES:
             oldest = next(iter(self._entered))
             del self._entered[oldest]
             self._connections.traffic.evicted += 1
             oldest.abort()
         begun = time.monotonic()
-        crowd = bool(self._waiting) or begun - self._last < _CROWD_SECONDS
-        self._entered[one] = crowd
-        if not crowd:
+        if begun - self._last >= _PAUSE_SECONDS:
+            self._spent = 0.0
+        waits = bool(self._waiting) or self._spent >= _SLICE_SECONDS
+        self._entered[one] = waits
+        if not waits:
             one.begin()
             self._last = time.monotonic()
+            self._spent += self._last - begun
             return
         self._waiting.append(one)
         if len(self._waiting) == 1:
@@ -77,6 +83,6 @@ class Handshakes:
             if self._entered.get(one):
                 self._entered[one] = False
                 one.begin()
-        self._last = time.monotonic()
+        self._spent = 0.0
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._take_turns)

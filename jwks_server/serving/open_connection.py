@@ -16,6 +16,10 @@ from jwks_server.stats import Deadline, ServedBy
 # A reply of this size is in the client's kernel when the connection is closed; a larger one could be cut by a reset.
 SMALL_BYTES = 14_000
 _NOT_CONNECTED = asyncio.Transport()
+# Looking a member up in its class takes longer than looking up a name.
+_IDLE = State.IDLE
+_ENDED, _LOST = Event.ENDED, Event.LOST
+_OVER = frozenset({State.CLOSING, State.CLOSED})
 
 
 class OpenConnection(asyncio.Protocol):
@@ -32,22 +36,37 @@ class OpenConnection(asyncio.Protocol):
         admitted: Whether it may stay open.
     """
 
-    # Class attributes as defaults: a connection that is answered from the cache sets few of them.
-    state = State.IDLE
-    began = 0.0
-    unanswered = True
-    admitted = True
-    _wire: Wire = _NOT_CONNECTED
-    _buffer: HeadBuffer | None = None  # what has arrived and is not answered yet
-    _last = False  # whether more than requests may follow
-    _eof = False  # the client has closed its sending side
-    _discarded = 0
-    _timed_out = False
-    _unsent = 0
+    # Slots are read quicker than defaults in the class, and take less memory.
+    __slots__ = (
+        "_buffer",
+        "_connections",
+        "_discarded",
+        "_eof",
+        "_last",
+        "_timed_out",
+        "_unsent",
+        "_wire",
+        "admitted",
+        "began",
+        "since",
+        "state",
+        "unanswered",
+    )
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
+        self.state = _IDLE
         self.since = connections.time
+        self.began = 0.0
+        self.unanswered = True
+        self.admitted = True
+        self._wire: Wire = _NOT_CONNECTED
+        self._buffer: HeadBuffer | None = None  # what has arrived and is not answered yet
+        self._last = False  # whether more than requests may follow
+        self._eof = False  # the client has closed its sending side
+        self._discarded = 0
+        self._timed_out = False
+        self._unsent = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, unless the connection was not admitted."""
@@ -63,7 +82,7 @@ class OpenConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Take note of the end."""
         del exc
-        self._on(Event.LOST)
+        self._on(_LOST)
         self.admitted = False
         self._buffer = None
         self._connections.forget(self)
@@ -123,8 +142,8 @@ class OpenConnection(asyncio.Protocol):
 
     def ended(self) -> None:
         """Take note that there is nothing more to write or to read."""
-        if self.state not in {State.CLOSING, State.CLOSED}:
-            self._on(Event.ENDED)
+        if self.state not in _OVER:
+            self._on(_ENDED)
 
     def eof_received(self) -> bool:
         """Answer the whole requests that have arrived; then close."""

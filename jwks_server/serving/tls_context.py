@@ -90,6 +90,8 @@ def new_context(pair: Pair) -> ssl.SSLContext:
     context.set_ciphers(_CIPHERS)
     context.set_alpn_protocols(list(SPOKEN))
     context.options |= ssl.OP_NO_RENEGOTIATION
+    # A client of this server needs one connection, and gets another ticket with each that it resumes.
+    context.num_tickets = 1
     load(context, pair)
     return context
 

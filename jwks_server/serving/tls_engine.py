@@ -3,7 +3,7 @@
 import ssl
 from contextlib import suppress
 
-# OpenSSL's buffers keep the size of the largest piece that they were given.
+# OpenSSL's buffers keep the size of the largest piece that they were given. A record has at most so much data.
 PIECE_BYTES = 16 * 1024
 
 
@@ -15,18 +15,19 @@ class TlsEngine:
 
     Attributes:
         secured: Whether the handshake is complete.
+        feed: Adds encrypted data that has arrived, a piece at a time.
+        write: Encrypts data, a piece at a time.
+        take: Returns the encrypted bytes that are to be sent.
     """
 
-    __slots__ = ("_incoming", "_outgoing", "_tls", "secured")
+    __slots__ = ("_begun", "_incoming", "_tls", "feed", "secured", "take", "write")
 
     def __init__(self, context: ssl.SSLContext) -> None:
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, outgoing, server_side=True)
+        self.feed, self.write, self.take = self._incoming.write, self._tls.write, outgoing.read
+        self._begun = False  # whether OpenSSL has the beginning of a record
         self.secured = False
-
-    def feed(self, piece: bytes) -> None:
-        """Add encrypted data that has arrived, a piece at a time."""
-        self._incoming.write(piece)
 
     def shake_hands(self) -> bool:
         """Go on with the handshake; return whether it is complete.
@@ -34,10 +35,12 @@ class TlsEngine:
         Raises:
             ssl.SSLError: It failed.
         """
-        with suppress(ssl.SSLWantReadError):
+        try:
             self._tls.do_handshake()
-            self.secured = True
-        return self.secured
+        except ssl.SSLWantReadError:
+            return False
+        self.secured = True
+        return True
 
     def read(self) -> bytes | None:
         """Return what is decrypted: None for nothing yet, no bytes once the client has closed its side.
@@ -45,20 +48,17 @@ class TlsEngine:
         Raises:
             ssl.SSLError: The data is not what TLS allows.
         """
-        if not self._incoming.pending and not self._tls.pending():
+        size = self._incoming.pending
+        if not size:
             return None
         try:
-            return self._tls.read(PIECE_BYTES)
+            # This is room for a whole record, so OpenSSL keeps nothing back; a small one is quicker to make.
+            data = self._tls.read(PIECE_BYTES if self._begun or size > PIECE_BYTES else size)
         except ssl.SSLWantReadError:
+            self._begun = True
             return None
-
-    def write(self, data: bytes | memoryview) -> None:
-        """Encrypt data, a piece at a time."""
-        self._tls.write(data)
-
-    def take(self) -> bytes:
-        """Return the encrypted bytes that are to be sent."""
-        return self._outgoing.read() if self._outgoing.pending else b""
+        self._begun = False
+        return data
 
     def shut_down(self) -> None:
         """Say that nothing more comes; the client has not said so yet, and need not."""

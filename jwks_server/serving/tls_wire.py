@@ -26,21 +26,36 @@ class TlsWire(asyncio.Protocol):
         handshakes: The handshakes in progress.
     """
 
-    _transport = _NOT_CONNECTED
-    _tls: TlsEngine | None = None
-    _hello: bytearray | None = None
-    _plain = False  # the client speaks no TLS
-    _write_paused = False
-    _deferred = False  # what is written is sent at the end of the data that is being handled
-    _shut = False  # our side of TLS is closed
-    _closing = False
+    __slots__ = (
+        "_at_end",
+        "_certificate",
+        "_closing",
+        "_connection",
+        "_deferred",
+        "_handshakes",
+        "_hello",
+        "_plain",
+        "_shut",
+        "_tls",
+        "_transport",
+        "_unsent",
+        "_write_paused",
+    )
 
     def __init__(self, connection: HttpConnection, certificate: Certificate, handshakes: Handshakes) -> None:
         self._connection = connection
         self._certificate = certificate
         self._handshakes = handshakes
-        self._unsent: deque[memoryview] = deque()
+        self._transport = _NOT_CONNECTED
+        self._tls: TlsEngine | None = None
+        self._hello = b""  # what has arrived of it
+        self._plain = False  # the client speaks no TLS
+        self._unsent: deque[memoryview] | None = None
+        self._write_paused = False
+        self._deferred = False  # what is written is sent at the end of the data that is being handled
         self._at_end: Callable[[], None] | None = None
+        self._shut = False  # our side of TLS is closed
+        self._closing = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -51,10 +66,10 @@ class TlsWire(asyncio.Protocol):
         """End."""
         self._handshakes.leave(self)
         self._connection.connection_lost(exc)
-        self._closing = True
-        self._unsent.clear()
+        self._closing = self._shut = True
+        self._hello = b""
         # They would wait for the garbage collector: the connection has its wire, and the wire its connection.
-        self._tls = self._hello = self._at_end = None
+        self._tls = self._unsent = self._at_end = None
         del self._connection
 
     def data_received(self, data: bytes) -> None:
@@ -82,15 +97,13 @@ class TlsWire(asyncio.Protocol):
             self._encrypt(self._tls, self._unsent.popleft())
         if not self._write_paused:
             if self._at_end:
-                self._at_end()
+                self._end(self._at_end)
             self._connection.resume_writing()
 
     def _take_hello(self, data: bytes) -> None:
         """Wait for a whole ClientHello."""
-        if self._hello is None:
-            self._hello = bytearray()
-        whole = self._handshakes.waits(self)
-        self._hello += data
+        whole = bool(self._hello) and self._handshakes.waits(self)
+        self._hello = self._hello + data if self._hello else data
         if whole:
             if len(self._hello) > client_hello.MAX_BYTES:
                 self._fail()
@@ -98,12 +111,12 @@ class TlsWire(asyncio.Protocol):
         try:
             hello = client_hello.read(self._hello)
         except client_hello.NotTlsError:
-            beginning, self._hello, self._plain = bytes(self._hello), None, True
+            beginning, self._hello, self._plain = self._hello, b"", True
             self._connection.refuse_unencrypted(beginning)
             return
         if hello is None:
             return
-        if not hello.is_spoken:
+        if hello.protocols is not None and not hello.is_spoken:
             self._transport.write(client_hello.NO_APPLICATION_PROTOCOL)
             self._fail()
             return
@@ -111,19 +124,20 @@ class TlsWire(asyncio.Protocol):
 
     def begin(self) -> None:
         """Begin the handshake: it is this connection's turn."""
-        if self._hello is None or self._transport.is_closing():
+        if not self._hello or self._transport.is_closing():
             return
         self._tls = TlsEngine(self._certificate.context)
-        hello, self._hello = bytes(self._hello), None
+        hello, self._hello = self._hello, b""
         self._decrypt(self._tls, hello)
 
     def _decrypt(self, tls: TlsEngine, data: bytes) -> None:
         self._deferred = True
         try:
-            for at in range(0, len(data), PIECE_BYTES):
-                tls.feed(data[at : at + PIECE_BYTES] if len(data) > PIECE_BYTES else data)
-                if not self._is_over and (tls.secured or self._shake_hands(tls)):
-                    self._read(tls)
+            if len(data) <= PIECE_BYTES:
+                self._decrypt_piece(tls, data)
+            else:
+                for at in range(0, len(data), PIECE_BYTES):
+                    self._decrypt_piece(tls, data[at : at + PIECE_BYTES])
         except ssl.SSLError:
             self._flush()
             self._fail()
@@ -131,16 +145,15 @@ class TlsWire(asyncio.Protocol):
             self._deferred = False
             self._flush()
 
-    def _shake_hands(self, tls: TlsEngine) -> bool:
-        if not tls.shake_hands():
-            return False
-        self._handshakes.leave(self)
-        self._connection.secured()
-        return True
-
-    def _read(self, tls: TlsEngine) -> None:
+    def _decrypt_piece(self, tls: TlsEngine, piece: bytes) -> None:
         """Pass decrypted data to the connection."""
-        while not self._is_over and (data := tls.read()) is not None:
+        tls.feed(piece)
+        if not tls.secured:
+            if self._shut or not tls.shake_hands():
+                return
+            self._handshakes.leave(self)
+            self._connection.secured()
+        while not self._shut and (data := tls.read()) is not None:
             if data:
                 self._connection.data_received(data)
                 continue
@@ -148,15 +161,11 @@ class TlsWire(asyncio.Protocol):
                 self.close()
             return
 
-    @property
-    def _is_over(self) -> bool:
-        return self._shut or self._tls is None
-
     def _fail(self) -> None:
         """Close a connection whose handshake or TLS failed."""
         self._handshakes.fail(self, handshake=not (self._tls and self._tls.secured))
         self._closing = self._shut = True
-        self._hello = None
+        self._hello = b""
         self._connection.ended()
         self._transport.close()
 
@@ -167,7 +176,7 @@ class TlsWire(asyncio.Protocol):
         if self._tls is None:
             self._transport.write(data)
         elif self._write_paused or self._unsent:
-            self._unsent.append(memoryview(bytes(data)))
+            self._keep(memoryview(bytes(data)))
         elif len(data) <= PIECE_BYTES:
             self._tls.write(data)
             if not self._deferred:
@@ -182,43 +191,40 @@ class TlsWire(asyncio.Protocol):
             data = data[PIECE_BYTES:]
             self._flush()
         if data:
+            self._keep(data, first=True)
+
+    def _keep(self, data: memoryview, *, first: bool = False) -> None:
+        """Keep data until the event loop has room."""
+        if self._unsent is None:
+            self._unsent = deque()
+        if first:
             self._unsent.appendleft(data)
+        else:
+            self._unsent.append(data)
 
     def _flush(self) -> None:
-        if self._tls and (data := self._tls.take()) and not self._transport.is_closing():
+        if self._tls is not None and (data := self._tls.take()) and not self._transport.is_closing():
             self._transport.write(data)
 
-    def _shut_down(self) -> None:
-        """Send the TLS close_notify alert."""
-        if self._tls and not self._shut:
+    def _end(self, last: Callable[[], None]) -> None:
+        """Send the TLS close_notify alert and take a last step, once everything has been sent."""
+        if self._unsent:
+            self._at_end = last
+            return
+        if self._tls is not None and not self._shut:
             self._tls.shut_down()
             self._flush()
         self._shut = True
-
-    def _after_unsent(self, step: Callable[[], None]) -> None:
-        if self._unsent:
-            self._at_end = step
-        else:
-            step()
+        last()
 
     def write_eof(self) -> None:
         """Close the sending side once everything has been sent."""
-
-        def step() -> None:
-            self._shut_down()
-            self._transport.write_eof()
-
-        self._after_unsent(step)
+        self._end(self._transport.write_eof)
 
     def close(self) -> None:
         """Close once everything has been sent."""
         self._closing = True
-
-        def step() -> None:
-            self._shut_down()
-            self._transport.close()
-
-        self._after_unsent(step)
+        self._end(self._transport.close)
 
     def abort(self) -> None:
         """Close at once."""
@@ -239,7 +245,7 @@ class TlsWire(asyncio.Protocol):
 
     def get_write_buffer_size(self) -> int:
         """Return the number of bytes that the kernel has not taken yet."""
-        return self._transport.get_write_buffer_size() + sum(map(len, self._unsent))
+        return self._transport.get_write_buffer_size() + (sum(map(len, self._unsent)) if self._unsent else 0)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - asyncio's own signature
         """Return a fact about the socket."""

@@ -27,17 +27,19 @@ from support import (
     serving,
 )
 
+from jwks_server.serving import certificate
+
 _LAST = GET[:-2] + b"Connection: close\r\n\r\n"
 
 
 def install(directory: Path, number: int) -> x509.Certificate:
     """Put a new pair in place, as most tools do: one file, then the other."""
     private = key("P-256", number)
-    certificate = certify(private, name="localhost")
-    for name, data in (("tls.pem", certificate_pem(certificate)), ("tls.key", private_pem(private))):
+    made = certify(private, name="localhost")
+    for name, data in (("tls.pem", certificate_pem(made)), ("tls.key", private_pem(private))):
         (directory / f"{name}.new").write_bytes(data)
         (directory / f"{name}.new").rename(directory / name)
-    return certificate
+    return made
 
 
 @asynccontextmanager
@@ -65,11 +67,11 @@ async def shown(server: Running) -> bytes:
     """Ask once on a new connection, and tell which certificate was shown."""
     async with asyncio.timeout(HANG_SECONDS):
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=context())
-        certificate: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        chain: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
         writer.write(_LAST)
         assert statuses(await reader.read()) == [200]
         writer.close()
-        return certificate
+        return chain
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
@@ -367,19 +369,28 @@ async def test_half_closed_clients(tmp_path: Path, loop: str, version: ssl.TLSVe
             client.socket.close()
 
 
-async def test_tickets_survive_a_reload(tmp_path: Path) -> None:
-    """A session that began before a reload is resumed after it; a key of another kind begins anew."""
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_tickets_survive_a_reload(tmp_path: Path, version: ssl.TLSVersion) -> None:
+    """A session that began before a reload is resumed after it, more than once; a key of another kind begins anew."""
     trusting = context()
-    trusting.maximum_version = ssl.TLSVersion.TLSv1_2
+    trusting.minimum_version = trusting.maximum_version = version
+
+    def ask(port: int, session: ssl.SSLSession | None) -> tuple[ssl.SSLSession | None, bool]:
+        client = HalfClosing(port, session, trusting)
+        client.flush(lambda: client.tls.write(_LAST))
+        assert statuses(client.read()) == [200]
+        client.socket.close()
+        return client.tls.session, bool(client.tls.session_reused)
+
     async with secured(tmp_path) as (server, files):
-        client = await asyncio.to_thread(HalfClosing, server.port, None, trusting)
-        session = client.tls.session
-        client.socket.close()
-        install(files, 4)
+        session, resumed = await asyncio.to_thread(ask, server.port, None)
+        assert not resumed
+        new = install(files, 4)
         await server.log("tls-reloaded")
-        client = await asyncio.to_thread(HalfClosing, server.port, session, trusting)
-        assert client.tls.session_reused
-        client.socket.close()
+        assert x509.load_der_x509_certificate(await shown(server)) == new
+        for _ in range(3):  # in TLS 1.3 each gets the ticket for the next one
+            session, resumed = await asyncio.to_thread(ask, server.port, session)
+            assert resumed
         private = key("RSA", 4)
         (files / "tls.pem").write_bytes(certificate_pem(certify(private, name="localhost")))
         (files / "tls.key").write_bytes(private_pem(private))
@@ -388,6 +399,43 @@ async def test_tickets_survive_a_reload(tmp_path: Path) -> None:
                 x509.load_der_x509_certificate(await shown(server)).public_key(), ec.EllipticCurvePublicKey
             ):
                 await asyncio.sleep(0.01)
+        assert not (await asyncio.to_thread(ask, server.port, session))[1]
+
+
+def resumes(server: ssl.SSLContext, client: ssl.SSLContext, session: ssl.SSLSession | None) -> ssl.SSLSession | None:
+    """Shake hands in memory; return the session for the next time, or None where this one was not resumed."""
+    inward, outward = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ours = server.wrap_bio(inward, outward, server_side=True)
+    theirs = client.wrap_bio(outward, inward, session=session)
+    for one in (theirs, ours, theirs, ours, theirs):
+        with suppress(ssl.SSLWantReadError):
+            one.do_handshake()
+    ours.write(b"x")
+    assert theirs.read(1) == b"x"
+    return theirs.session if theirs.session_reused or session is None else None
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_context_is_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: ssl.TLSVersion) -> None:
+    """A context is used for a day; then its keys of session tickets are gone, and the certificate is the same."""
+    install(tmp_path, 0)
+    client = context()
+    client.minimum_version = client.maximum_version = version
+    one = certificate.Certificate(str(tmp_path / "tls.pem"), str(tmp_path / "tls.key"))
+    first = one.context
+    following = asyncio.create_task(one.follow())
+    async with asyncio.timeout(HANG_SECONDS):
+        await one.reload()
+        assert one.context is first
+        session = resumes(first, client, None)
+        session = resumes(first, client, session)
+        assert session is not None
+        monkeypatch.setattr(certificate, "_CONTEXT_SECONDS", 0.0)
+        while one.context is first:
+            await one.reload()
+    following.cancel()
+    assert resumes(one.context, client, session) is None
+    assert resumes(one.context, client, None) is not None
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
