@@ -18,7 +18,7 @@ from jwks_server.source.directory import Directory, Seen
 from jwks_server.source.issuers import Issuers, Step
 from jwks_server.source.remembered import Remembered
 from jwks_server.source.state import StateFile
-from jwks_server.source.triggers import EVERYWHERE, Trigger, Triggers
+from jwks_server.source.triggers import EVERYWHERE, Hint, Trigger, Triggers
 from jwks_server.stats import Reloads
 from jwks_server.text import well_formed
 from jwks_server.threads import in_thread
@@ -101,20 +101,20 @@ class Reloader:
                 timer.cancel()
             await self.reload(arrived)
             if self._done:
-                await self._done(frozenset(trigger for trigger, _ in arrived))
+                await self._done(frozenset(hint.trigger for hint in arrived))
             await asyncio.sleep(self._cost)  # a storm of events gets half a core at most
 
-    async def reload(self, triggers: Collection[tuple[Trigger, str]] = ()) -> None:
+    async def reload(self, hints: Collection[Hint] = ()) -> None:
         """Publish what the directory holds now. Where that fails, the last good sets stay.
 
         Args:
-            triggers: Each with the path of the issuer that it is about; none to observe everything.
+            hints: Where to look; none to observe everything.
         """
         began = time.monotonic()
         before = self._state_faults
-        steps = await in_thread(partial(self._load, triggers))
+        steps = await in_thread(partial(self._load, hints))
         self._publish(steps)
-        self._record(triggers, steps, time.monotonic() - began)
+        self._record(hints, steps, time.monotonic() - began)
         decided = [step.issuer.path for step in steps if step.news.decided and not step.news.gone]
         # Clients don't wait for this: what it looks over is published.
         findings = await in_thread(partial(self._issuers.lint, decided, self._clock())) if decided else {}
@@ -147,7 +147,7 @@ class Reloader:
             self._catalog.publish(changes, awaited)
         self._show()
 
-    def _record(self, triggers: Iterable[tuple[Trigger, str]], steps: Sequence[Step], seconds: float) -> None:
+    def _record(self, hints: Iterable[Hint], steps: Sequence[Step], seconds: float) -> None:
         faults = {
             well_formed(path): tuple(one.evaluation.faults.values())
             for path, one in self._issuers.by_path.items()
@@ -158,7 +158,7 @@ class Reloader:
         published = any(step.news.entry or step.news.gone for step in steps)
         failed = self._state_faults or any(step.issuer.evaluation.faults for step in steps)
         self._reloads.add(
-            sorted({trigger for trigger, _ in triggers}) or ["start"],
+            sorted({hint.trigger for hint in hints}) or ["start"],
             "failed" if failed else "published" if published else "unchanged",
             at=self._clock(),
             seconds=seconds,
@@ -166,14 +166,14 @@ class Reloader:
             faults=faults,
         )
 
-    def _load(self, triggers: Collection[tuple[Trigger, str]]) -> Sequence[Step]:
+    def _load(self, hints: Collection[Hint]) -> Sequence[Step]:
         """Observe the directory, and evaluate what it or the time has changed. Runs in a thread."""
         started = time.thread_time()
         now = self._clock()
-        if any(trigger is Trigger.SIGHUP for trigger, _ in triggers):
+        if any(hint.trigger is Trigger.SIGHUP for hint in hints):
             self._directory.forget()
-        asked = {issuer for _, issuer in triggers}
-        everything = EVERYWHERE in asked or not triggers
+        asked = {hint.issuer for hint in hints}
+        everything = EVERYWHERE in asked or not hints
         due = self._issuers.due(now)
         seen: Mapping[str, Seen]
         try:

@@ -17,7 +17,7 @@ from jwks_server.source import folder as folders
 from jwks_server.source.directory import Directory
 from jwks_server.source.reload import Reloader
 from jwks_server.source.state import StateFile
-from jwks_server.source.triggers import Trigger
+from jwks_server.source.triggers import Hint, Trigger
 from jwks_server.stats import Reloads
 
 PEMS = [public_pem(key("P-256", number)) for number in range(4)]
@@ -62,7 +62,7 @@ class House:
         """Look at everything, or at some issuers, some seconds later; tell which were rendered."""
         self.now += after
         before = self.catalog.current.entries
-        await self.reloader.reload([(Trigger.EVENT, issuer) for issuer in issuers or ("",)])
+        await self.reloader.reload([Hint(Trigger.EVENT, issuer) for issuer in issuers or ("",)])
         entries = self.catalog.current.entries
         return sorted(path for path, entry in entries.items() if entry is not before.get(path))
 

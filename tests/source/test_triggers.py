@@ -2,7 +2,7 @@
 
 import asyncio
 
-from jwks_server.source.triggers import EVERYWHERE, Trigger, Triggers
+from jwks_server.source.triggers import Hint, Trigger, Triggers
 
 
 async def test_triggers_coalesce() -> None:
@@ -11,14 +11,16 @@ async def test_triggers_coalesce() -> None:
     for _ in range(3):
         triggers.put(Trigger.EVENT)
     triggers.put(Trigger.EVENT, "/acme")
+    triggers.put(Trigger.EVENT, "/acme", "a.pem")
     triggers.put(Trigger.SIGHUP)
     assert await triggers.get() == {
-        (Trigger.EVENT, EVERYWHERE),
-        (Trigger.EVENT, "/acme"),
-        (Trigger.SIGHUP, EVERYWHERE),
+        Hint(Trigger.EVENT),
+        Hint(Trigger.EVENT, "/acme"),
+        Hint(Trigger.EVENT, "/acme", "a.pem"),
+        Hint(Trigger.SIGHUP),
     }
     waiting = asyncio.create_task(triggers.get())
     await asyncio.sleep(0)
     assert not waiting.done()
     triggers.put(Trigger.PERIOD)
-    assert await waiting == {(Trigger.PERIOD, EVERYWHERE)}
+    assert await waiting == {Hint(Trigger.PERIOD)}
