@@ -46,6 +46,19 @@ class Span:
         self.seconds += seconds
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often the directory is read when there is no event.
+
+    Attributes:
+        every: In seconds.
+        reason: Why.
+    """
+
+    every: float
+    reason: str
+
+
 @dataclass(slots=True)
 class Reloads:
     """The outcomes of the reloads. Times are in seconds since the epoch.
@@ -58,7 +71,8 @@ class Reloads:
         last_success: When a reload last found no fault.
         faults: What is wrong now, by issuer.
         issuers: What was decided about each issuer, by its path.
-        watch: How the directory is followed: ``events``, or ``rescan`` if the kernel reports none.
+        watch: How the directory is followed: ``events``, or ``rescan`` if the kernel may not report all changes.
+        pace: How often it is read when there is no event.
     """
 
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -68,7 +82,8 @@ class Reloads:
     last_success: float | None = None
     faults: Mapping[str, tuple[JwksError, ...]] = field(default_factory=dict)
     issuers: Mapping[str, Evaluation] = field(default_factory=dict)
-    watch: str = "events"
+    watch: Literal["events", "rescan"] = "events"
+    pace: Pace | None = None
 
     def add(  # noqa: PLR0913 - the facts of a reload
         self,

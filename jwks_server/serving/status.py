@@ -87,6 +87,7 @@ def summary(reported: Reported) -> dict[str, Any]:
         "draining": reported.connections.draining,
         "connections": len(reported.connections),
         "watch": reloads.watch,
+        "rescan": reloads.pace and {"every_seconds": round(reloads.pace.every, 3), "reason": reloads.pace.reason},
         "reload": {
             "last": _last(reloads),
             "last_success": _time(reloads.last_success),

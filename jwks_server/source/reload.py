@@ -17,6 +17,7 @@ from jwks_server.source.clock import Clock
 from jwks_server.source.directory import Directory, Seen
 from jwks_server.source.issuers import Issuers, Step
 from jwks_server.source.remembered import Remembered
+from jwks_server.source.rescan import Rescan
 from jwks_server.source.state import StateFile
 from jwks_server.source.triggers import EVERYWHERE, Hint, Trigger, Triggers
 from jwks_server.stats import Reloads
@@ -25,8 +26,6 @@ from jwks_server.threads import in_thread
 
 # The clock may be set; beyond that, no time is waited for in one piece.
 _LONGEST_WAIT_SECONDS = 3600.0
-# The rescan's share of a core, at most; evaluating what it saw, and the watch, need another hundredth each.
-_RESCAN_SHARE = 0.03
 
 _LEVELS = {"file-refused": "error", "finding": "warning"}
 _log = structlog.get_logger(__name__)
@@ -51,6 +50,7 @@ class Reloader:
 
     Attributes:
         started: Set after the first observation of the directory, whatever it gave.
+        rescan: The pace of the observations without an event.
     """
 
     def __init__(  # noqa: PLR0913 - the parts that it ties together
@@ -69,20 +69,15 @@ class Reloader:
         self.started = asyncio.Event()
         self._directory = directory
         self._catalog = catalog
-        self._timing = timing
         rules = Rules(defaults, timing.grace_period, timing.propagation)
         self._issuers = Issuers(directory, rules, endpoint, Remembered(state))
         self._reloads = reloads or Reloads()
+        self.rescan = Rescan(timing.rescan, self._reloads)
         self._done = done
         self._clock = Clock(clock, None) if clock else Clock()
         self._state_faults: Mapping[str, JwksError] = {}
         self._cost = 0.0
-        self._full_cost = 0.0
-
-    @property
-    def pause(self) -> float:
-        """The seconds to wait before observing again without an event: longer if an observation is expensive."""
-        return max(self._timing.rescan, self._full_cost / _RESCAN_SHARE)
+        self._whole_cost = 0.0
 
     async def run(self, triggers: Triggers) -> None:
         """Reload now, and whenever a trigger arrives or the time has come, one reload at a time, without end."""
@@ -102,7 +97,8 @@ class Reloader:
             await self.reload(arrived)
             if self._done:
                 await self._done(frozenset(hint.trigger for hint in arrived))
-            await asyncio.sleep(self._cost)  # a storm of events gets half a core at most
+            if any(hint.trigger is not Trigger.PERIOD for hint in arrived):
+                await asyncio.sleep(self._cost)  # a storm of events gets half a core at most
 
     async def reload(self, hints: Collection[Hint] = ()) -> None:
         """Publish what the directory holds now. Where that fails, the last good sets stay.
@@ -113,8 +109,12 @@ class Reloader:
         began = time.monotonic()
         before = self._state_faults
         steps = await in_thread(partial(self._load, hints))
+        began_here = time.thread_time()
         self._publish(steps)
         self._record(hints, steps, time.monotonic() - began)
+        if _everything(hints):
+            cost = self._whole_cost + time.thread_time() - began_here
+            self.rescan.read(cost, changed=any(step.news.decided for step in steps))
         decided = [step.issuer.path for step in steps if step.news.decided and not step.news.gone]
         # Clients don't wait for this: what it looks over is published.
         findings = await in_thread(partial(self._issuers.lint, decided, self._clock())) if decided else {}
@@ -173,7 +173,7 @@ class Reloader:
         if any(hint.trigger is Trigger.SIGHUP for hint in hints):
             self._directory.forget()
         asked = {hint.issuer for hint in hints}
-        everything = EVERYWHERE in asked or not hints
+        everything = _everything(hints)
         due = self._issuers.due(now)
         seen: Mapping[str, Seen]
         try:
@@ -181,12 +181,11 @@ class Reloader:
         except SourceError as error:
             seen = {ROOT: error}
         self._cost = time.thread_time() - started + self._directory.cost
-        if everything:
-            self._full_cost = self._cost
         steps = self._issuers.take(seen, due, now, self._catalog.current.entries)
         if any(step.rebuilt for step in steps):
             self._issuers.remembered.put(self._issuers.keysets())
         self._state_faults = self._issuers.remembered.save()
+        self._whole_cost = time.thread_time() - started + self._directory.cost
         return steps
 
     def _log_of(self, path: str) -> structlog.stdlib.BoundLogger:
@@ -202,3 +201,7 @@ class Reloader:
                 log.error("reload-failed", code=code, reason=fault.message, serving=serving)
         for code in before.keys() - now.keys():
             log.info("reload-recovered", code=code, directory=str(self._directory.folder(path)))
+
+
+def _everything(hints: Collection[Hint]) -> bool:
+    return not hints or any(hint.issuer == EVERYWHERE for hint in hints)

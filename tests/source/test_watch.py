@@ -12,14 +12,22 @@ import pytest
 from structlog.testing import capture_logs
 from support import HANG_SECONDS
 
+from jwks_server.source import notices as noticing
 from jwks_server.source import places as placing
 from jwks_server.source import watch as watching
 from jwks_server.source.patience import Patience
-from jwks_server.source.places import places_at
-from jwks_server.source.triggers import Trigger
-from jwks_server.source.watch import Hint, watch
+from jwks_server.source.places import find
+from jwks_server.source.rescan import Rescan
+from jwks_server.source.triggers import Hint, Trigger
+from jwks_server.source.watch import watch
+from jwks_server.stats import Reloads
 
 NEVER = 3600.0
+
+
+def wants(name: str) -> bool:
+    """Tell whether a name matters."""
+    return not name.startswith(".") or name == "..data"
 
 
 class Watching:
@@ -32,9 +40,9 @@ class Watching:
         """Wait for the next event; tell which issuer it is about."""
         async with asyncio.timeout(HANG_SECONDS):
             while True:
-                trigger, issuer = await self.seen.get()
-                if trigger is Trigger.EVENT:
-                    return issuer
+                hint = await self.seen.get()
+                if hint.trigger is Trigger.EVENT:
+                    return hint.issuer
 
     async def sees(self, issuer: str, path: Path) -> None:
         """Touch a file, again and again, until that is an event of an issuer; the watch may start again first."""
@@ -63,7 +71,7 @@ async def watched(path: Path, interval: float = NEVER) -> AsyncIterator[Watching
     watching = Watching()
 
     async def run() -> None:
-        async for hint in watch(path, lambda: interval, lambda name: not name.startswith(".") or name == "..data"):
+        async for hint in watch(path, Rescan(interval, Reloads()), wants):
             watching.seen.put_nowait(hint)
 
     task = asyncio.create_task(run())
@@ -134,7 +142,7 @@ async def test_events_without_end(keys: Path) -> None:
     (keys / "acme").mkdir()
     async with watched(keys, 0.05) as one, asyncio.timeout(HANG_SECONDS):
         seen: list[Hint] = []
-        while seen.count((Trigger.PERIOD, "")) < 3 or (Trigger.EVENT, "/acme") not in seen:
+        while seen.count(Hint(Trigger.PERIOD)) < 3 or Hint(Trigger.EVENT, "/acme", "a") not in seen:
             (keys / "acme" / "a").touch()
             seen.append(await one.seen.get())
 
@@ -252,14 +260,14 @@ async def test_name_that_is_not_utf8(keys: Path, where: str) -> None:
 
 async def test_place_that_may_not_be_entered(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the way to the directory can't be walked the watch tries again each interval."""
-    walk, failing = places_at, True
+    walk, failing = find, True
 
     def places(path: Path, patience: Patience) -> object:
         if failing:
             raise PermissionError
         return walk(path, patience)
 
-    monkeypatch.setattr(watching, "places_at", places)
+    monkeypatch.setattr(watching, "find", places)
     async with watched(keys, 0.01) as one:
         failing = False
         await one.event()
@@ -270,29 +278,30 @@ async def test_place_that_may_not_be_entered(keys: Path, monkeypatch: pytest.Mon
 async def test_rescan_alone(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no event ever comes (NFS, FUSE, a lost event) a trigger comes each interval."""
 
-    async def deaf(*_places: str, stop_event: asyncio.Event, **_options: object) -> AsyncIterator[set[str]]:
-        await stop_event.wait()
-        yield set()
+    class Deaf:
+        def __init__(self, _paths: list[str], **_options: object) -> None:
+            self.close = lambda: None
 
-    monkeypatch.setattr(watching, "awatch", deaf)
+        def watch(self, *_options: object) -> str:
+            return "timeout"
+
+    monkeypatch.setattr(noticing, "RustNotify", Deaf)
     async with watched(keys, 0.01) as one:
         for _ in range(3):
             async with asyncio.timeout(HANG_SECONDS):
-                assert (await one.seen.get())[0] is Trigger.PERIOD
+                assert (await one.seen.get()).trigger is Trigger.PERIOD
 
 
 async def test_watch_that_can_not_be_opened(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the kernel has no watch left the rescan goes on."""
 
-    async def exhausted(*_places: str, **_options: object) -> AsyncIterator[set[str]]:
-        if _places:
-            raise OSError(28, "No space left on device")
-        yield set()
+    def exhausted(_paths: list[str], **_options: object) -> object:
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(watching, "awatch", exhausted)
+    monkeypatch.setattr(noticing, "RustNotify", exhausted)
     async with watched(keys, 0.01) as one:
         async with asyncio.timeout(HANG_SECONDS):
-            while (await one.seen.get())[0] is not Trigger.PERIOD:
+            while (await one.seen.get()).trigger is not Trigger.PERIOD:
                 pass
 
 
@@ -371,7 +380,7 @@ async def test_working_directory_that_was_deleted(tmp_path: Path, monkeypatch: p
     (tmp_path / "work").rmdir()
     with capture_logs() as logs:
         async with watched(Path("keys"), 0.01) as one, asyncio.timeout(HANG_SECONDS):
-            while (await one.seen.get())[0] is not Trigger.PERIOD:
+            while (await one.seen.get()).trigger is not Trigger.PERIOD:
                 pass
     assert [(line["event"], "absolute" in line["reason"]) for line in logs] == [("watch-failed", True)]
 
@@ -380,14 +389,14 @@ async def test_link_into_a_filesystem_that_hangs(keys: Path, monkeypatch: pytest
     """It is left out, and the folders beside it are watched."""
     (keys / "acme").mkdir()
     (keys / "hung").symlink_to(keys.parent)
-    walk, go_on = placing._place, threading.Event()  # noqa: SLF001 - there is no such filesystem here
+    walk, go_on = placing.place_at, threading.Event()
 
     def place(path: str) -> object:
         if path.endswith("/hung"):
             assert go_on.wait(HANG_SECONDS)
         return walk(path)
 
-    monkeypatch.setattr(placing, "_place", place)
+    monkeypatch.setattr(placing, "place_at", place)
     monkeypatch.setattr(watching, "Patience", lambda: Patience(0.1))
     try:
         async with watched(keys) as one:
