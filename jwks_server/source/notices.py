@@ -3,21 +3,20 @@
 watchfiles takes its directories when it is opened and has no way to add one, so there are several of it, each for a
 group of directories. A new directory gets a group of its own, and small groups are merged, so that there are few.
 
-watchfiles finds out about events by sleeping in short steps. One thread sleeps here instead, until the kernel has
-something to read for one of the groups; without any event nothing runs.
+watchfiles finds out about events by sleeping in short steps. Here, the kernel sends the thread of a group a signal when
+there are events (inotify(7)), and only then watchfiles is asked. Without any event nothing runs.
 """
 
 import fcntl
-import itertools
 import os
-import select
+import signal
 import struct
 import termios
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from watchfiles import Change
 from watchfiles._rust_notify import RustNotify
@@ -28,7 +27,8 @@ _GROUP = 256
 _STEP_MS = 1
 _DEBOUNCE_MS = 5
 _TIMEOUT_MS = 2
-# If the kernel can't say when there is something to read, each group is asked this often.
+# A group is asked this often without a signal, too; the second is for one that can't get any.
+_DULL_SECONDS = 1.0
 _DEAF_SECONDS = 0.02
 # A group that failed is reported no more often.
 _FAILURE_SECONDS = 0.05
@@ -37,7 +37,9 @@ _CROWD_BYTES = 128 * 1024
 _CROWD = 2000
 # watchfiles opens three descriptors.
 _NEAR = 8
-_CLOSING_STEPS = 50
+# fcntl(2): who gets the signal of a descriptor is a thread.
+_F_SETOWN_EX = 15
+_F_OWNER_TID = 0
 
 # A path, and whether another file or directory may be there now.
 Events = Collection[tuple[str, bool]]
@@ -50,14 +52,19 @@ class _Group:
     Attributes:
         source: What watchfiles runs on.
         paths: The directories that it is here for. It may still report others, which have another group now.
-        own: The descriptor that it reads the kernel's events from; negative if it was not found.
-        bell: A copy of that descriptor, which is readable when there are events. Only watchfiles reads from it.
+        inotify: The descriptor that it reads the kernel's events from; negative if it was not found.
+        armed: Set when signals come.
+        lock: Is held while the group's thread ends, or is woken.
+        closed: Whether the thread is to end.
     """
 
     source: RustNotify
     paths: set[str]
-    own: int = -1
-    bell: int = -1
+    inotify: int
+    armed: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    closed: bool = False
+    thread: int = 0
 
 
 class Notices:
@@ -71,14 +78,8 @@ class Notices:
 
     def __init__(self, tell: Callable[[Events], None]) -> None:
         self._tell = tell
-        self._groups: dict[int, _Group] = {}  # by the bell; without one, by a negative number
-        self._numbers = itertools.count(1)
+        self._groups: list[_Group] = []
         self._of: dict[str, _Group] = {}
-        self._ready = select.epoll()
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC)
-        self._ready.register(self._wake, select.EPOLLIN)
-        self._closing = False
-        self._thread: threading.Thread | None = None
 
     @property
     def paths(self) -> Collection[str]:
@@ -106,34 +107,20 @@ class Notices:
         paths = [*new, *self._small(len(new))]
         for start in range(0, len(paths), _GROUP):
             self._try(paths[start : start + _GROUP], new, failures)
-        for key, group in tuple(self._groups.items()):
-            if not group.paths:
-                self._close(key)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._listen, name="jwks-events", daemon=True)
-            self._thread.start()
-        os.eventfd_write(self._wake, 1)
+        for group in [group for group in self._groups if not group.paths]:
+            self._close(group)
         for failure in failures:
             raise failure
 
     def close(self) -> None:
         """End the reports."""
-        self._closing = True
-        if self._thread:
-            os.eventfd_write(self._wake, 1)
-        else:
-            self._end()
-
-    def _end(self) -> None:
-        for key in tuple(self._groups):
-            self._close(key)
-        self._ready.close()
-        os.close(self._wake)
+        for group in tuple(self._groups):
+            self._close(group)
 
     def _small(self, size: int) -> list[str]:
         """List the directories of groups no larger than a new one, which they are merged into."""
         found: list[str] = []
-        for group in sorted(self._groups.values(), key=lambda group: len(group.paths)):
+        for group in sorted(self._groups, key=lambda group: len(group.paths)):
             if not size or len(group.paths) > min(size, _GROUP - size):
                 break
             size += len(group.paths)
@@ -174,66 +161,68 @@ class Notices:
             if there:
                 self._open(there)
             return
-        own = _inotifies(range(near, near + _NEAR)) - before
-        if len(own) != 1:  # another thread has opened something meanwhile
-            known = {descriptor for group in self._groups.values() for descriptor in (group.own, group.bell)}
-            own = _inotifies(_descriptors()) - known
-        group = _Group(source, set(paths))
-        key = -next(self._numbers)
-        if len(own) == 1:
-            (group.own,) = own
-            key = group.bell = os.dup(group.own)
+        found = _inotifies(range(near, near + _NEAR)) - before
+        if len(found) != 1:  # another thread has opened something meanwhile
+            found = _inotifies(_descriptors()) - {group.inotify for group in self._groups}
+        group = _Group(source, set(paths), found.pop() if len(found) == 1 else -1)
+        threading.Thread(target=self._listen, args=(group,), name="jwks-events", daemon=True).start()
+        group.armed.wait()
         for path in paths:
             self._leave(path)
             self._of[path] = group
-        self._groups[key] = group
-        if group.bell >= 0:
-            self._ready.register(group.bell, select.EPOLLIN)
+        self._groups.append(group)
 
-    def _close(self, key: int) -> None:
-        group = self._groups.pop(key)
+    def _close(self, group: _Group) -> None:
+        self._groups.remove(group)
         group.source.close()
-        if group.bell < 0:
-            return
-        with suppress(OSError):
-            self._ready.unregister(group.bell)
-        os.close(group.bell)
-        for _ in range(_CLOSING_STEPS):  # the number must be free before the next group is opened
-            if not _inotifies((group.own,)):
-                break
-            time.sleep(0.001)
+        group.closed = True
+        with group.lock:
+            if group.thread:
+                signal.pthread_kill(group.thread, signal.SIGIO)
 
-    def _listen(self) -> None:
-        while not self._closing:
-            deaf = [group for group in tuple(self._groups.values()) if group.bell < 0]
-            ready = self._ready.poll(_DEAF_SECONDS if deaf else None)
-            for bell, _ in ready:
-                if bell == self._wake:
-                    os.eventfd_read(bell)
-                elif group := self._groups.get(bell):
-                    deaf.append(group)
-            for group in deaf:
-                if events := self._take(group):
-                    self._tell(events)
-        self._end()
+    def _listen(self, group: _Group) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGIO})  # unblocked, it would end the process
+        pause = _DULL_SECONDS if _signalled(group.inotify) else _DEAF_SECONDS
+        group.thread = threading.get_ident()
+        group.armed.set()
+        while not group.closed:
+            if events := _take(group):
+                self._tell(events)
+            signal.sigtimedwait({signal.SIGIO}, pause)
+        with group.lock:
+            group.thread = 0
 
-    def _take(self, group: _Group) -> Events:
-        """Take the events that have come."""
-        try:
-            crowd = group.bell >= 0 and _waiting(group.bell) > _CROWD_BYTES
+
+def _signalled(descriptor: int) -> bool:
+    """Have the kernel send SIGIO to this thread when there are events; return whether it can."""
+    if descriptor < 0:
+        return False
+    try:
+        fcntl.fcntl(descriptor, _F_SETOWN_EX, struct.pack("ii", _F_OWNER_TID, threading.get_native_id()))
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_ASYNC)
+    except OSError:
+        return False
+    return True
+
+
+def _take(group: _Group) -> Events:
+    """Take the events that have come."""
+    try:
+        while True:
+            crowd = _waiting(group.inotify) > _CROWD_BYTES
             taken = group.source.watch(_DEBOUNCE_MS, _STEP_MS, _TIMEOUT_MS, None)
-        except (OSError, RuntimeError):  # a name that is not UTF-8; or the group was closed, and has no paths
-            with suppress(OSError):
-                self._ready.unregister(group.bell)
-            time.sleep(_FAILURE_SECONDS)
-            return _lost(group)
-        if isinstance(taken, str):
+            if not isinstance(taken, str):
+                break
+            if not _waiting(group.inotify):
+                return ()
+    except (OSError, RuntimeError):  # a name that is not UTF-8; or the group was closed, and has no paths
+        if group.closed:
             return ()
-        if crowd or len(taken) > _CROWD:
-            return _lost(group)
-        return [
-            (path, change != Change.modified) for change, path in taken if not group.paths.isdisjoint(_folders(path))
-        ]
+        time.sleep(_FAILURE_SECONDS)
+        return _lost(group)
+    if crowd or len(taken) > _CROWD:
+        return _lost(group)
+    return [(path, change != Change.modified) for change, path in taken if not group.paths.isdisjoint(_folders(path))]
 
 
 def _lost(group: _Group) -> Events:
@@ -245,9 +234,14 @@ def _folders(path: str) -> tuple[str, str]:
     return path, path.rpartition("/")[0] or "/"
 
 
-def _waiting(bell: int) -> int:
-    """Return how many bytes of events wait in the kernel."""
-    (size,) = struct.unpack("i", fcntl.ioctl(bell, termios.FIONREAD, b"\0" * 4))
+def _waiting(descriptor: int) -> int:
+    """Return how many bytes of events wait in the kernel; 0 if that isn't known."""
+    if descriptor < 0:
+        return 0
+    try:
+        (size,) = struct.unpack("i", fcntl.ioctl(descriptor, termios.FIONREAD, b"\0" * 4))
+    except OSError:
+        return 0
     return int(size)
 
 

@@ -50,22 +50,23 @@ async def watch(path: Path, rescan: Rescan, wants: Callable[[str], bool]) -> Asy
             loop.call_soon_threadsafe(events.put_nowait, some)
 
     watching = _Watching(path, rescan, wants, Notices(tell))
-    trigger, everything, due = Trigger.EVENT, True, 0.0
+    everything, due = True, 0.0
     try:
         while True:
             if everything:
-                await watching.start()
+                started = await watching.start()
+                again = due > 0
                 due = loop.time() + rescan.pause
-                yield Hint(trigger)
+                yield Hint(Trigger.EVENT if started or not again else Trigger.PERIOD)
             about = watching.about(await _until(due, events))
-            trigger, everything = Trigger.EVENT, about.everything
+            everything = about.everything
             if about.folders:
                 everything = everything or not await watching.check()
             if loop.time() >= due:  # even while one issuer's events never stop
-                trigger, everything = Trigger.PERIOD, everything or not await watching.check()
+                everything = everything or not await watching.check()
                 if not everything:
                     due = loop.time() + rescan.pause
-                    yield Hint(trigger)
+                    yield Hint(Trigger.PERIOD)
             if not everything:
                 for hint in await watching.look(about):
                     yield hint
@@ -112,9 +113,9 @@ class _Watching:
                 self._places.about(path, self._wants, about, other=other)
         return about
 
-    async def start(self) -> None:
-        """Watch the directory that is at the path now, and the folders in it, all anew."""
-        await in_thread(partial(self._measured, self._start))
+    async def start(self) -> bool:
+        """Watch the directory that is at the path now, and the folders in it, all anew; return whether that worked."""
+        return await in_thread(partial(self._measured, self._start))
 
     async def check(self) -> bool:
         """Watch what came without an event; return whether the directory at the path is still the same."""
