@@ -25,6 +25,7 @@ EXCEPTIONS = {
     "source/history": "source/test_issuers.py is about it",
     "source/owned": "source/test_state.py is about it",
     "source/places": "source/test_watch.py is about it",
+    "source/way": "source/test_watch.py is about it",
     "source/remembered": "source/test_state.py is about it",
     "keys/assign": "keys/test_build.py is about it",
 }

@@ -1,11 +1,14 @@
 """The directory as a stream of triggers: each way in which watchfiles goes silent, and what wakes it."""
 
 import asyncio
+import fnmatch
 import os
 import shutil
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,9 +29,9 @@ from jwks_server.stats import Reloads
 NEVER = 3600.0
 
 
-def wants(name: str) -> bool:
+def wants(pattern: str, name: str) -> bool:
     """Tell whether a name matters."""
-    return not name.startswith(".") or name == "..data"
+    return name == "..data" or (fnmatch.fnmatchcase(name, pattern) and not name.startswith("."))
 
 
 class Watching:
@@ -67,12 +70,12 @@ class Watching:
 
 
 @asynccontextmanager
-async def watched(path: Path, interval: float = NEVER) -> AsyncIterator[Watching]:
+async def watched(path: Path, interval: float = NEVER, name: str = "*") -> AsyncIterator[Watching]:
     """Watch a directory, and wait until the watch is armed."""
     watching = Watching()
 
     async def run() -> None:
-        async for hint in watch(path, Rescan(interval, Reloads()), wants):
+        async for hint in watch(path, Rescan(interval, Reloads()), partial(wants, name)):
             watching.seen.put_nowait(hint)
 
     task = asyncio.create_task(run())
@@ -409,3 +412,106 @@ async def test_link_into_a_filesystem_that_hangs(keys: Path, monkeypatch: pytest
             assert await one.event() == "/acme"
     finally:
         go_on.set()
+
+
+async def test_hints_name_the_file(keys: Path) -> None:
+    """An event names the issuer and the file; one about a volume's data names the whole folder."""
+    (keys / "acme").mkdir()
+    async with watched(keys) as one, asyncio.timeout(HANG_SECONDS):
+        for path, hint in (
+            (keys / "a", Hint(Trigger.EVENT, "/", "a")),
+            (keys / "acme" / "b", Hint(Trigger.EVENT, "/acme", "b")),
+            (keys / "acme" / "..data", Hint(Trigger.EVENT, "/acme")),
+            (keys / "..data", Hint(Trigger.EVENT, "/")),
+        ):
+            await one.quiet()
+            path.touch()
+            while await one.seen.get() != hint:
+                pass
+
+
+async def test_folder_that_is_filled_before_it_is_watched(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes into a new folder before the kernel watches it is looked for after that."""
+    follow, filled = noticing.Notices.follow, threading.Event()
+
+    def late(notices: noticing.Notices, add: tuple[str, ...], drop: tuple[str, ...] = ()) -> None:
+        if str(keys / "acme") in add:
+            assert filled.wait(HANG_SECONDS)
+        follow(notices, add, drop)
+
+    monkeypatch.setattr(noticing.Notices, "follow", late)
+    async with watched(keys, name="*.pem") as one:
+        await one.quiet()
+        (keys / "acme").mkdir()
+        (keys / "acme" / "a.pem").touch()
+        await one.quiet()
+        filled.set()
+        while await one.event() != "/acme":
+            pass
+
+
+async def test_folder_in_the_place_of_another(keys: Path) -> None:
+    """A folder that takes the path of one that was moved away is watched, and the other one no longer."""
+    (keys / "acme").mkdir()
+    async with watched(keys) as one:
+        await one.quiet()
+        (keys / "acme").rename(keys.parent / "away")
+        (keys / "acme").mkdir()
+        await one.event()
+        await one.sees("/acme", keys / "acme" / "a")
+        await one.quiet()
+        (keys.parent / "away" / "b").touch()
+        (keys / "c").touch()
+        assert await one.event() == "/"
+
+
+async def test_folder_link_that_leads_elsewhere(keys: Path) -> None:
+    """After an issuer's link was changed, the folder that it leads to is watched, and the others still are."""
+    store = keys.parent / "store"
+    for name in ("one", "two"):
+        (store / name).mkdir(parents=True)
+    (keys / "other").mkdir()
+    (keys / "acme").symlink_to(store / "one")
+    async with watched(keys) as one:
+        for target in ("two", "one"):
+            await one.quiet()
+            (keys / ".new").symlink_to(store / target)
+            (keys / ".new").rename(keys / "acme")
+            await one.event()
+            await one.sees("/acme", store / target / "a")
+            await one.sees("/other", keys / "other" / "a")
+
+
+async def test_a_link_on_the_way_of_many_folders(keys: Path) -> None:
+    """One link that many folders' links pass through is watched for all of them."""
+    store = keys.parent / "store"
+    for name in ("one/a", "one/b", "two/a", "two/b"):
+        (store / name).mkdir(parents=True)
+    (store / "current").symlink_to("one")
+    for name in ("a", "b"):
+        (keys / name).symlink_to(f"../store/current/{name}")
+    async with watched(keys) as one:
+        await one.quiet()
+        (store / "new").symlink_to("two")
+        (store / "new").rename(store / "current")
+        assert {await one.event() for _ in range(4)} == {"/", "/a", "/b"}
+        await one.sees("/a", store / "two" / "a" / "file")
+        await one.sees("/b", store / "two" / "b" / "file")
+
+
+async def test_folder_that_comes_without_an_event(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no event told, as after a mount, is watched from the next rescan on."""
+    real = find
+    hidden = True
+
+    def without(path: Path, patience: Patience) -> object:
+        found = real(path, patience)
+        return replace(found, spots={}) if hidden else found
+
+    (keys / "acme").mkdir()
+    monkeypatch.setattr(watching, "find", without)
+    async with watched(keys, 0.05) as one:
+        (keys / "acme" / "a").touch()
+        await one.quiet()
+        hidden = False
+        await one.sees("/acme", keys / "acme" / "a")
