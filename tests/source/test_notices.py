@@ -117,7 +117,7 @@ def test_a_name_that_is_not_utf8(tmp_path: Path, heard: Heard) -> None:
     """A group that fails is reported as other directories, and the other groups go on."""
     one, two = folders(tmp_path, 2)
     heard.notices.follow([str(one)])
-    heard.notices.follow(map(str, folders(two, 200)))
+    heard.notices.follow(map(str, folders(two, 256)))
     Path(os.fsdecode(os.fsencode(one) + b"/\xff\xfe")).touch()
     heard.until(one, other=True)
     (two / "folder-7" / "a").touch()
