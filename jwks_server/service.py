@@ -236,8 +236,8 @@ async def _first_of(stop: asyncio.Event, ready: asyncio.Event, within: float | N
 
 
 async def _watch(directory: Directory, reloader: Reloader, triggers: Triggers) -> None:
-    async for trigger, issuer in watch(directory.path, lambda: reloader.pause, directory.wants):
-        triggers.put(trigger, issuer)
+    async for hint in watch(directory.path, reloader.rescan, directory.wants):
+        triggers.put(hint.trigger, hint.issuer, hint.file)
 
 
 async def _run_until_cancelled(work: Callable[[], Coroutine[object, object, None]]) -> None:

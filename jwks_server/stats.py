@@ -88,6 +88,19 @@ class IssuerReload(NamedTuple):
     failing_since: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often the directory is read when there is no event.
+
+    Attributes:
+        every: In seconds.
+        reason: Why.
+    """
+
+    every: float
+    reason: str
+
+
 @dataclass(slots=True)
 class Reloads:
     """The outcomes of the reloads. Times are in seconds since the epoch.
@@ -103,7 +116,8 @@ class Reloads:
         issuers: What was decided about each issuer, by its path.
         of_issuers: The last reload of each issuer, by its path.
         too_early: When the first key of an issuer whose keys were all replaced is safe to sign with, by its path.
-        watch: How the directory is followed: ``events``, or ``rescan`` if the kernel reports none.
+        watch: How the directory is followed: ``events``, or ``rescan`` if the kernel may not report all changes.
+        pace: How often it is read when there is no event.
     """
 
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -116,7 +130,8 @@ class Reloads:
     issuers: Mapping[str, Evaluation] = field(default_factory=dict)
     of_issuers: dict[str, IssuerReload] = field(default_factory=dict)
     too_early: Mapping[str, float] = field(default_factory=dict)
-    watch: str = "events"
+    watch: Literal["events", "rescan"] = "events"
+    pace: Pace | None = None
 
     def add_issuer(self, issuer: str, outcome: str, at: float) -> None:
         """Add an issuer's part of a reload; one that is like the last is left out."""

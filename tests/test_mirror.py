@@ -25,6 +25,7 @@ EXCEPTIONS = {
     "source/owned": "source/test_state.py is about it",
     "source/places": "source/test_watch.py is about it",
     "source/report": "source/test_reload.py is about it",
+    "source/way": "source/test_watch.py is about it",
     "source/remembered": "source/test_state.py is about it",
     "keys/assign": "keys/test_build.py is about it",
 }

@@ -7,6 +7,7 @@ import asyncio
 import ctypes
 import os
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import AsyncIterator
@@ -295,6 +296,20 @@ async def test_storm(keys: Path) -> None:
                 await asyncio.sleep(0)
         await judge.until(kids(0, 1, 4))
         assert all(kids(0, 1) <= seen <= kids(0, 1, 2, 3, 4) for seen in judge.seen)
+
+
+async def test_more_events_than_the_kernel_keeps(keys: Path) -> None:
+    """A change whose event the kernel dropped, since too many waited, is found without the rescan."""
+    async with serving(keys, "--rescan", "3600") as server, polling(server) as judge:
+        os.kill(server.process.pid, signal.SIGSTOP)
+        try:
+            for turn in range(9000):  # each is two events, and the kernel keeps 16,384
+                (keys / f".litter{turn % 7}").touch()
+                (keys / f".litter{turn % 7}").unlink()
+            writers.replace(keys / "2.pem", PEMS[2], temporary="2.pem~")
+        finally:
+            os.kill(server.process.pid, signal.SIGCONT)
+        await judge.until(kids(0, 1, 2))
 
 
 async def test_everything_that_is_no_key(keys: Path) -> None:

@@ -94,6 +94,7 @@ def summary(reported: Reported) -> dict[str, Any]:
         "connections": len(reported.connections),
         "watch": reloads.watch,
         "certificate": _certificate(reported.certificate),
+        "rescan": reloads.pace and {"every_seconds": round(reloads.pace.every, 3), "reason": reloads.pace.reason},
         "reload": {
             "last": _last(reloads),
             "last_success": _time(reloads.last_success),

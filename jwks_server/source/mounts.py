@@ -1,23 +1,24 @@
 """Mounts that keep Kubernetes from updating a key: a subPath mount stays at one version of its volume."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 _MOUNTS = Path("/proc/self/mountinfo")
-# proc(5): mount ID, parent ID, major:minor, the root within its filesystem, the mount point.
-_LINE = re.compile(r"\S+ \S+ \S+ (?P<root>\S+) (?P<point>\S+) ")
+# proc(5): mount ID, parent ID, major:minor, the root within its filesystem, the mount point, options, a dash, the type.
+_LINE = re.compile(r"\S+ \S+ \S+ (?P<root>\S+) (?P<point>\S+) .*? - (?P<kind>\S+) ")
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 _TIMESTAMPED = re.compile(r"/\.\.\d{4}_\d\d_\d\d_")
 
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One mount: the path within its filesystem, and the mount point."""
+    """One mount: the path within its filesystem, the mount point, and the filesystem's type."""
 
     root: str
     point: Path
+    kind: str = ""
 
 
 def table() -> tuple[Mount, ...]:
@@ -27,7 +28,7 @@ def table() -> tuple[Mount, ...]:
     except OSError:
         return ()
     found = filter(None, map(_LINE.match, lines))
-    return tuple(Mount(_unescaped(one["root"]), Path(_unescaped(one["point"]))) for one in found)
+    return tuple(Mount(_unescaped(one["root"]), Path(_unescaped(one["point"])), one["kind"]) for one in found)
 
 
 def subpaths(directory: Path, mounts: Collection[Mount]) -> frozenset[str]:
@@ -39,6 +40,14 @@ def subpaths(directory: Path, mounts: Collection[Mount]) -> frozenset[str]:
     inside = {one.point.name for one in mounts if one.point.parent == here}
     bound = any(one.point == here and _TIMESTAMPED.search(one.root) for one in mounts)
     return frozenset(inside | ({"."} if bound else set()))
+
+
+def filesystem(path: str, mounts: Sequence[Mount]) -> str:
+    """Name the type of the filesystem that a directory is on, by its path without links; empty if it isn't known."""
+    above = {path, *map(str, Path(path).parents)}
+    over = [one for one in mounts if str(one.point) in above]
+    # Of two mounts at one point, the later one is on top.
+    return max(enumerate(over), key=lambda one: (len(str(one[1].point)), one[0]))[1].kind if over else ""
 
 
 def _unescaped(text: str) -> str:

@@ -17,14 +17,12 @@ from jwks_server.source.issuers import Issuers, Step
 from jwks_server.source.keeper import Keeper
 from jwks_server.source.remembered import Remembered
 from jwks_server.source.report import Report
+from jwks_server.source.rescan import Rescan
 from jwks_server.source.schedule import Schedule, is_new
 from jwks_server.source.state import StateFile
-from jwks_server.source.triggers import EVERYWHERE, Hint, Trigger, Triggers, named
+from jwks_server.source.triggers import Hint, Trigger, Triggers, everything, named
 from jwks_server.stats import Reloads
 from jwks_server.threads import in_thread
-
-# The rescan's share of a core, at most; evaluating what it saw, and the watch, need another hundredth each.
-_RESCAN_SHARE = 0.03
 
 # What the next edition changes: the entries by their issuer's path, and who is awaited.
 _Changes = tuple[Mapping[str, Entry | None], frozenset[str]]
@@ -50,6 +48,7 @@ class Reloader:
     Attributes:
         started: Set after the first observation of the directory, whatever it gave.
         state: Writes what is remembered across restarts; a task of its own must run it.
+        rescan: The pace of the observations without an event.
     """
 
     def __init__(  # noqa: PLR0913 - the parts that it ties together
@@ -68,22 +67,17 @@ class Reloader:
         self.started = asyncio.Event()
         self._directory = directory
         self._catalog = catalog
-        self._timing = timing
         rules = Rules(defaults, timing.grace_period, timing.propagation)
-        remembered = Remembered(state)
+        remembered, reloads = Remembered(state), reloads or Reloads()
         self._issuers = Issuers(directory, rules, endpoint, remembered)
-        self._report = Report(directory, catalog, reloads or Reloads())
+        self._report = Report(directory, catalog, reloads)
         self.state = Keeper(remembered, self._report.state_changed)
+        self.rescan = Rescan(timing.rescan, reloads)
         self._done = done
         self._clock = clock or Clock()
         self._schedule = Schedule(self._issuers.by_path, catalog, self._clock)
         self._cost = 0.0
-        self._full_cost = 0.0
-
-    @property
-    def pause(self) -> float:
-        """The seconds to wait before observing again without an event: longer if an observation is expensive."""
-        return max(self._timing.rescan, self._full_cost / _RESCAN_SHARE)
+        self._whole_cost = 0.0
 
     async def run(self, triggers: Triggers) -> None:
         """Reload now, and whenever a trigger arrives or the time has come, one reload at a time, without end."""
@@ -97,6 +91,8 @@ class Reloader:
                 await self.reload(arrived)
                 if self._done:
                     await self._done(frozenset(hint.trigger for hint in arrived))
+                if any(hint.trigger is not Trigger.PERIOD for hint in arrived):
+                    await asyncio.sleep(self._cost)  # a storm of events gets half a core at most
                 await asyncio.sleep(self._cost)  # a storm of events gets half a core at most
 
     async def reload(self, hints: Collection[Hint] = ()) -> None:
@@ -107,6 +103,7 @@ class Reloader:
         """
         began = time.monotonic()
         base, steps, changes = await in_thread(partial(self._load, hints, self._schedule.take_swapped()))
+        began_here = time.thread_time()
         if self._catalog.current is not base:  # the schedule has published meanwhile
             changes = self._changes(steps, self._catalog.current)
         if changes:
@@ -115,6 +112,9 @@ class Reloader:
         self._report.show(steps, self._issuers.by_path, self._clock())
         self._report.record(hints, steps, at=self._clock(), seconds=time.monotonic() - began, scan=self._cost)
         self.state.wake()
+        if everything(hints):
+            cost = self._whole_cost + time.thread_time() - began_here
+            self.rescan.read(cost, changed=any(step.news.decided for step in steps))
         decided = [step.issuer.path for step in steps if step.news.decided and not step.news.gone]
         # Clients don't wait for this: what it looks over is published.
         findings = await in_thread(partial(self._issuers.lint, decided, self._clock())) if decided else {}
@@ -152,11 +152,10 @@ class Reloader:
         now, base = self._clock(), self._catalog.current
         if any(hint.trigger is Trigger.SIGHUP for hint in hints):
             self._directory.forget()
-        everything = not hints or any(hint.issuer == EVERYWHERE for hint in hints)
         due = self._issuers.due(now)
         seen: Mapping[str, Seen]
         try:
-            if everything:
+            if everything(hints):
                 seen = self._directory.read(self._issuers.by_path)
             else:
                 files = named(hints, self._issuers.waits_for(due))
@@ -164,9 +163,9 @@ class Reloader:
         except SourceError as error:
             seen = {ROOT: error}
         self._cost = time.thread_time() - started + self._directory.cost
-        if everything:
-            self._full_cost = self._cost
         steps = (*swapped, *self._issuers.take(seen, due, now, base.entries))
         if any(step.rebuilt for step in steps):
             self._issuers.remembered.put(self._issuers.keysets())
-        return base, steps, self._changes(steps, base)
+        changes = self._changes(steps, base)
+        self._whole_cost = time.thread_time() - started + self._directory.cost
+        return base, steps, changes

@@ -14,7 +14,7 @@ from jwks_server.published.catalog import ROOT, Catalog
 from jwks_server.source.directory import Directory
 from jwks_server.source.issuer import Issuer
 from jwks_server.source.issuers import Step
-from jwks_server.source.triggers import EVERYWHERE, Hint
+from jwks_server.source.triggers import Hint, everything
 from jwks_server.stats import Reloads
 from jwks_server.text import well_formed
 
@@ -86,8 +86,7 @@ class Report:
                 faults[path] = tuple(step.issuer.evaluation.faults.values())
             self._record_issuer(step, at)
         self._faults = faults
-        everything = not hints or any(hint.issuer == EVERYWHERE for hint in hints)
-        if everything and not any(
+        if everything(hints) and not any(
             isinstance(one, DirectoryMissing | DirectoryUnreadable) for one in faults.get(ROOT, ())
         ):
             self._reloads.last_scan = at

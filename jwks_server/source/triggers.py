@@ -34,6 +34,11 @@ class Hint:
     file: str | None = None
 
 
+def everything(hints: Collection[Hint]) -> bool:
+    """Return whether hints ask to look at all issuers; so does the start, which has none."""
+    return not hints or any(hint.issuer == EVERYWHERE for hint in hints)
+
+
 def named(hints: Iterable[Hint], due: Mapping[str, Collection[str] | None]) -> Mapping[str, Collection[str] | None]:
     """Return the names of the files to look at, by the path of their issuer; None stands for the whole folder.
 

@@ -1,122 +1,206 @@
-"""The key directory and the folders in it as a stream of triggers. Only this module imports watchfiles."""
+"""The key directory and the folders in it as a stream of hints. A folder that comes or goes changes only its watch."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
-from watchfiles import Change, awatch
 
 from jwks_server.published.catalog import ROOT
+from jwks_server.source.notices import Events, Notices
 from jwks_server.source.patience import Patience
-from jwks_server.source.places import NoWorkingDirectory, places_at
-from jwks_server.source.triggers import EVERYWHERE, Trigger
+from jwks_server.source.places import About, NoWorkingDirectory, Places, Spot, find, look
+from jwks_server.source.rescan import Rescan
+from jwks_server.source.triggers import Hint, Trigger
 from jwks_server.threads import in_thread
 
-# Events are reported after one to two steps, and during a storm of events after the debounce at the latest.
-_STEP_MS = 2
-_DEBOUNCE_MS = 20
-
-# A place vanished before the watch opened; the kernel has no watch left; watchfiles' own error is a RuntimeError; or a
-# name is not UTF-8, which ends the watch and comes out of watchfiles' task group.
-_WATCH_ERRORS = (OSError, RuntimeError, UnicodeError, ExceptionGroup)
-
 _NO_WATCH_LEFT = (
-    "The kernel has too few watches for all folders, so only the rescan finds changes; "
+    "The kernel has too few watches for all folders, so only the rescan finds changes in some; "
     "raise fs.inotify.max_user_watches."
 )
+_NO_DESCRIPTOR_LEFT = (
+    "The kernel lets no more be watched, so only the rescan finds changes in some folders; "
+    "raise fs.inotify.max_user_instances, or the limit on open files."
+)
+
+T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
-Hint = tuple[Trigger, str]
 
+async def watch(path: Path, rescan: Rescan, wants: Callable[[str], bool]) -> AsyncIterator[Hint]:
+    """Yield a hint at each event in a directory, and one after each pause in any case; never ends.
 
-async def watch(path: Path, interval: Callable[[], float], wants: Callable[[str], bool]) -> AsyncIterator[Hint]:
-    """Yield a trigger at each event in a directory, and one after each interval in any case; never ends.
-
-    The watch starts again when the directory at the path, or a folder in it, was replaced, and when watchfiles failed.
-    Each start yields a trigger, since there was no event for earlier changes.
+    A hint comes after what it is about is watched, so that what happens after it gives another one.
 
     Args:
         path: The directory; it may be missing, be a link, or be behind links.
-        interval: Returns the seconds until the next trigger without an event.
+        rescan: Says how long to wait without an event, and is told whether events come.
         wants: Tells whether a name in the directory, or in an issuer's folder, matters.
-
-    Yields:
-        The trigger, and the path of the issuer that it is about.
     """
-    failure = ""
-    patience = Patience()
-    while True:
-        try:
-            async for hint in _watch_once(path, interval, wants, patience):
-                yield hint
-            failure = ""
-        except FileNotFoundError:  # a folder vanished while the watch started; the next start has the new folders
-            await asyncio.sleep(_DEBOUNCE_MS / 1000)
-        except _WATCH_ERRORS as exc:
-            if failure != (failure := _describe(exc)):
-                _log.warning("watch-failed", directory=str(path), reason=failure, rescan=interval())
-            yield Trigger.EVENT, EVERYWHERE
-            await asyncio.sleep(interval())
-            yield Trigger.PERIOD, EVERYWHERE
-
-
-async def _watch_once(
-    path: Path, interval: Callable[[], float], wants: Callable[[str], bool], patience: Patience
-) -> AsyncIterator[Hint]:
-    """Watch until the directory at the path, or a folder in it, is replaced, or the watch fails."""
-    look = partial(patience.run, partial(places_at, path, patience))
     loop = asyncio.get_running_loop()
-    places = await in_thread(look)
-    stop = asyncio.Event()
-    events = awatch(
-        *places.names,
-        watch_filter=lambda _change, changed: bool(places.concerned(changed, wants)),
-        debounce=_DEBOUNCE_MS,
-        step=_STEP_MS,
-        stop_event=stop,
-        recursive=False,
-        ignore_permission_denied=False,  # True would also hide that the kernel has no watch left
-    )
-    pending = asyncio.create_task(_next(events))
+    events: asyncio.Queue[Events] = asyncio.Queue()
+
+    def tell(some: Events) -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(events.put_nowait, some)
+
+    watching = _Watching(path, rescan, wants, Notices(tell))
+    everything, due = True, 0.0
     try:
-        await asyncio.sleep(0)  # awatch starts to watch when it is first awaited
-        yield Trigger.EVENT, EVERYWHERE
-        due = loop.time() + interval()
-        concerned = {ROOT}
-        while ROOT not in concerned or await in_thread(look) == places:
-            await asyncio.wait({pending}, timeout=max(0.0, due - loop.time()))
+        while True:
+            if everything:
+                started = await watching.start()
+                again = due > 0
+                due = loop.time() + rescan.pause
+                yield Hint(Trigger.EVENT if started or not again else Trigger.PERIOD)
+            about = watching.about(await _until(due, events))
+            everything = about.everything
+            if about.folders:
+                everything = everything or not await watching.check()
             if loop.time() >= due:  # even while one issuer's events never stop
-                due = loop.time() + interval()
-                concerned = {ROOT}
-                yield Trigger.PERIOD, EVERYWHERE
-            elif pending.done():
-                happened = pending.result()
-                concerned = {issuer for _, changed in happened for issuer in places.concerned(changed, wants)}
-                if EVERYWHERE in concerned:
-                    return  # the next start yields a trigger
-                pending = asyncio.create_task(_next(events))
-                for issuer in concerned:
-                    yield Trigger.EVENT, issuer
-                if any(change is not Change.modified and places.is_folder(changed) for change, changed in happened):
-                    return  # another folder may have the same inode number
+                everything = everything or not await watching.check()
+                if not everything:
+                    due = loop.time() + rescan.pause
+                    yield Hint(Trigger.PERIOD)
+            if not everything:
+                for hint in await watching.look(about):
+                    yield hint
     finally:
-        stop.set()
-        with suppress(*_WATCH_ERRORS):
-            await pending
+        watching.close()
+
+
+async def _until(due: float, events: asyncio.Queue[Events]) -> Collection[tuple[str, bool]]:
+    """Wait for events until a time of the loop; return those that have come."""
+    happened: list[tuple[str, bool]] = []
+    with suppress(TimeoutError):
+        async with asyncio.timeout_at(due):
+            happened += await events.get()
+    while not events.empty():
+        happened += events.get_nowait()
+    return happened
+
+
+class _Watching:
+    """What is watched now.
+
+    Args:
+        path: The key directory.
+        rescan: Is told whether events come.
+        wants: Tells whether a name matters.
+        notices: Reports events.
+    """
+
+    def __init__(self, path: Path, rescan: Rescan, wants: Callable[[str], bool], notices: Notices) -> None:
+        self._path = path
+        self._rescan = rescan
+        self._wants = wants
+        self._notices = notices
+        self._patience = Patience()
+        self._places: Places | None = None
+        self._failure = ""
+        self.close = notices.close
+
+    def about(self, events: Collection[tuple[str, bool]]) -> About:
+        """Find out what events are about."""
+        about = About(everything=self._places is None)
+        for path, other in dict(sorted(events)).items():  # True is the last of a path's
+            if self._places:
+                self._places.about(path, self._wants, about, other=other)
+        return about
+
+    async def start(self) -> bool:
+        """Watch the directory that is at the path now, and the folders in it, all anew; return whether that worked."""
+        return await in_thread(partial(self._measured, self._start))
+
+    async def check(self) -> bool:
+        """Watch what came without an event; return whether the directory at the path is still the same."""
+        return await in_thread(partial(self._measured, self._check))
+
+    async def look(self, about: About) -> Sequence[Hint]:
+        """Watch folders that came or went; return where else to look."""
+        hints = {Hint(Trigger.EVENT, *one) for one in about.files}
+        if about.names:
+            hints |= await in_thread(partial(self._look, about.names))
+        return sorted(hints, key=lambda hint: (hint.issuer, hint.file or ""))
+
+    def _start(self) -> bool:
+        found = self._try(partial(self._patience.run, partial(find, self._path, self._patience)))
+        if found is not None:
+            before = self._places
+            self._places = Places(found)
+            self._follow(self._places.watched, before.watched if before else ())
+        return found is not None
+
+    def _check(self) -> bool:
+        found = self._try(partial(self._patience.run, partial(find, self._path, self._patience)))
+        places = self._places
+        if found is None or places is None or (found.way, found.links) != (places.way, places.links):
+            return False
+        names = found.spots.keys() | places.spots.keys()
+        others = {name: found.spots.get(name) for name in names if found.spots.get(name) != places.spots.get(name)}
+        self._put(places, others, {*places.watched} - {*self._notices.paths})
+        return True
+
+    def _look(self, names: Mapping[str, bool]) -> set[Hint]:
+        places, hints = self._places, set[Hint]()
+        if places is None:
+            return hints
+        found = self._patience.run(partial(look, places.way.end, names, self._patience, links=places.links))
+        others = {}
+        for name, spot in found.items():
+            if names[name] or spot != places.spots.get(name):
+                hints.add(Hint(Trigger.EVENT, ROOT, name))
+                others[name] = spot
+            if not self._wants(name):  # a folder with a key file's name is no issuer
+                hints.add(Hint(Trigger.EVENT, ROOT + name))
+        failure = self._failure
+        self._put(places, others, set())
+        if self._failure != failure:  # the next check says whether it is over
+            self._report()
+        return hints
+
+    def _put(self, places: Places, others: Mapping[str, Spot | None], add: set[str]) -> None:
+        drop = set[str]()
+        for name, spot in others.items():
+            new, old = places.put(name, spot)
+            add, drop = (add - old) | new, (drop - new) | old
+        if add or drop:
+            self._follow(add, drop)
+
+    def _follow(self, add: Iterable[str], drop: Iterable[str]) -> None:
+        self._try(partial(self._notices.follow, tuple(add), tuple(drop)))
+
+    def _measured(self, work: Callable[[], bool]) -> bool:
+        began, failure = time.thread_time(), self._failure
+        self._failure = ""
+        done = work()
+        cost = time.thread_time() - began + self._patience.cost
+        self._rescan.watched(cost, self._places.devices if self._places else {}, self._failure)
+        if self._failure != failure:
+            self._report()
+        return done
+
+    def _report(self) -> None:
+        if self._failure:
+            _log.warning("watch-failed", directory=str(self._path), reason=self._failure, rescan=self._rescan.pause)
+
+    def _try(self, work: Callable[[], T]) -> T | None:
+        try:
+            return work()
+        except (OSError, RuntimeError) as exc:
+            self._failure = _describe(exc)
+            return None
 
 
 def _describe(exc: BaseException) -> str:
-    while isinstance(exc, BaseExceptionGroup):
-        exc = exc.exceptions[0]
     if isinstance(exc, NoWorkingDirectory):
         return "The working directory was deleted; restart with an absolute path."
-    return _NO_WATCH_LEFT if "limit reached" in str(exc) else type(exc).__name__
-
-
-async def _next(events: AsyncIterator[set[tuple[Change, str]]]) -> set[tuple[Change, str]]:
-    """Wait for the next events."""
-    return await anext(events, set())
+    text = str(exc)
+    if "limit reached" in text:
+        return _NO_WATCH_LEFT
+    return _NO_DESCRIPTOR_LEFT if "Too many open files" in text else type(exc).__name__

@@ -24,3 +24,21 @@ def test_subpath_mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert mounts.subpaths(keys, mounts.table()) == {"."}
     table.unlink()
     assert mounts.subpaths(keys, mounts.table()) == frozenset()
+
+
+def test_filesystem_of_a_directory() -> None:
+    """It is that of the innermost mount, and of the last one at its point."""
+    table = (
+        mounts.Mount("/", Path("/"), "ext4"),
+        mounts.Mount("/", Path("/srv/keys"), "nfs4"),
+        mounts.Mount("/", Path("/srv/keys"), "tmpfs"),
+        mounts.Mount("/", Path("/srv"), "xfs"),
+    )
+    assert [mounts.filesystem(path, table) for path in ("/", "/srv", "/srv/keys/acme", "/srv/keys2")] == [
+        "ext4",
+        "xfs",
+        "tmpfs",
+        "xfs",
+    ]
+    assert mounts.filesystem("/", ()) == ""
+    assert mounts.filesystem("/proc", mounts.table()) == "proc"

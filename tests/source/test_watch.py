@@ -1,25 +1,37 @@
 """The directory as a stream of triggers: each way in which watchfiles goes silent, and what wakes it."""
 
 import asyncio
+import fnmatch
 import os
 import shutil
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 from support import HANG_SECONDS
 
+from jwks_server.source import notices as noticing
 from jwks_server.source import places as placing
 from jwks_server.source import watch as watching
 from jwks_server.source.patience import Patience
-from jwks_server.source.places import places_at
-from jwks_server.source.triggers import Trigger
-from jwks_server.source.watch import Hint, watch
+from jwks_server.source.places import find
+from jwks_server.source.rescan import Rescan
+from jwks_server.source.triggers import Hint, Trigger
+from jwks_server.source.watch import watch
+from jwks_server.source.way import place_at
+from jwks_server.stats import Reloads
 
 NEVER = 3600.0
+
+
+def wants(pattern: str, name: str) -> bool:
+    """Tell whether a name matters."""
+    return name == "..data" or (fnmatch.fnmatchcase(name, pattern) and not name.startswith("."))
 
 
 class Watching:
@@ -32,9 +44,9 @@ class Watching:
         """Wait for the next event; tell which issuer it is about."""
         async with asyncio.timeout(HANG_SECONDS):
             while True:
-                trigger, issuer = await self.seen.get()
-                if trigger is Trigger.EVENT:
-                    return issuer
+                hint = await self.seen.get()
+                if hint.trigger is Trigger.EVENT:
+                    return hint.issuer
 
     async def sees(self, issuer: str, path: Path) -> None:
         """Touch a file, again and again, until that is an event of an issuer; the watch may start again first."""
@@ -58,12 +70,12 @@ class Watching:
 
 
 @asynccontextmanager
-async def watched(path: Path, interval: float = NEVER) -> AsyncIterator[Watching]:
+async def watched(path: Path, interval: float = NEVER, name: str = "*") -> AsyncIterator[Watching]:
     """Watch a directory, and wait until the watch is armed."""
     watching = Watching()
 
     async def run() -> None:
-        async for hint in watch(path, lambda: interval, lambda name: not name.startswith(".") or name == "..data"):
+        async for hint in watch(path, Rescan(interval, Reloads()), partial(wants, name)):
             watching.seen.put_nowait(hint)
 
     task = asyncio.create_task(run())
@@ -134,7 +146,7 @@ async def test_events_without_end(keys: Path) -> None:
     (keys / "acme").mkdir()
     async with watched(keys, 0.05) as one, asyncio.timeout(HANG_SECONDS):
         seen: list[Hint] = []
-        while seen.count((Trigger.PERIOD, "")) < 3 or (Trigger.EVENT, "/acme") not in seen:
+        while seen.count(Hint(Trigger.PERIOD)) < 3 or Hint(Trigger.EVENT, "/acme", "a") not in seen:
             (keys / "acme" / "a").touch()
             seen.append(await one.seen.get())
 
@@ -252,14 +264,14 @@ async def test_name_that_is_not_utf8(keys: Path, where: str) -> None:
 
 async def test_place_that_may_not_be_entered(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the way to the directory can't be walked the watch tries again each interval."""
-    walk, failing = places_at, True
+    walk, failing = find, True
 
     def places(path: Path, patience: Patience) -> object:
         if failing:
             raise PermissionError
         return walk(path, patience)
 
-    monkeypatch.setattr(watching, "places_at", places)
+    monkeypatch.setattr(watching, "find", places)
     async with watched(keys, 0.01) as one:
         failing = False
         await one.event()
@@ -270,29 +282,30 @@ async def test_place_that_may_not_be_entered(keys: Path, monkeypatch: pytest.Mon
 async def test_rescan_alone(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no event ever comes (NFS, FUSE, a lost event) a trigger comes each interval."""
 
-    async def deaf(*_places: str, stop_event: asyncio.Event, **_options: object) -> AsyncIterator[set[str]]:
-        await stop_event.wait()
-        yield set()
+    class Deaf:
+        def __init__(self, _paths: list[str], **_options: object) -> None:
+            self.close = lambda: None
 
-    monkeypatch.setattr(watching, "awatch", deaf)
+        def watch(self, *_options: object) -> str:
+            return "timeout"
+
+    monkeypatch.setattr(noticing, "RustNotify", Deaf)
     async with watched(keys, 0.01) as one:
         for _ in range(3):
             async with asyncio.timeout(HANG_SECONDS):
-                assert (await one.seen.get())[0] is Trigger.PERIOD
+                assert (await one.seen.get()).trigger is Trigger.PERIOD
 
 
 async def test_watch_that_can_not_be_opened(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the kernel has no watch left the rescan goes on."""
 
-    async def exhausted(*_places: str, **_options: object) -> AsyncIterator[set[str]]:
-        if _places:
-            raise OSError(28, "No space left on device")
-        yield set()
+    def exhausted(_paths: list[str], **_options: object) -> object:
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(watching, "awatch", exhausted)
+    monkeypatch.setattr(noticing, "RustNotify", exhausted)
     async with watched(keys, 0.01) as one:
         async with asyncio.timeout(HANG_SECONDS):
-            while (await one.seen.get())[0] is not Trigger.PERIOD:
+            while (await one.seen.get()).trigger is not Trigger.PERIOD:
                 pass
 
 
@@ -371,23 +384,26 @@ async def test_working_directory_that_was_deleted(tmp_path: Path, monkeypatch: p
     (tmp_path / "work").rmdir()
     with capture_logs() as logs:
         async with watched(Path("keys"), 0.01) as one, asyncio.timeout(HANG_SECONDS):
-            while (await one.seen.get())[0] is not Trigger.PERIOD:
+            while (await one.seen.get()).trigger is not Trigger.PERIOD:
                 pass
-    assert [(line["event"], "absolute" in line["reason"]) for line in logs] == [("watch-failed", True)]
+    assert [(line["event"], "absolute" in line["reason"]) for line in logs] == [
+        ("rescan-paced", True),
+        ("watch-failed", True),
+    ]
 
 
 async def test_link_into_a_filesystem_that_hangs(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is left out, and the folders beside it are watched."""
     (keys / "acme").mkdir()
     (keys / "hung").symlink_to(keys.parent)
-    walk, go_on = placing._place, threading.Event()  # noqa: SLF001 - there is no such filesystem here
+    walk, go_on = place_at, threading.Event()
 
     def place(path: str) -> object:
         if path.endswith("/hung"):
             assert go_on.wait(HANG_SECONDS)
         return walk(path)
 
-    monkeypatch.setattr(placing, "_place", place)
+    monkeypatch.setattr(placing, "place_at", place)
     monkeypatch.setattr(watching, "Patience", lambda: Patience(0.1))
     try:
         async with watched(keys) as one:
@@ -396,3 +412,106 @@ async def test_link_into_a_filesystem_that_hangs(keys: Path, monkeypatch: pytest
             assert await one.event() == "/acme"
     finally:
         go_on.set()
+
+
+async def test_hints_name_the_file(keys: Path) -> None:
+    """An event names the issuer and the file; one about a volume's data names the whole folder."""
+    (keys / "acme").mkdir()
+    async with watched(keys) as one, asyncio.timeout(HANG_SECONDS):
+        for path, hint in (
+            (keys / "a", Hint(Trigger.EVENT, "/", "a")),
+            (keys / "acme" / "b", Hint(Trigger.EVENT, "/acme", "b")),
+            (keys / "acme" / "..data", Hint(Trigger.EVENT, "/acme")),
+            (keys / "..data", Hint(Trigger.EVENT, "/")),
+        ):
+            await one.quiet()
+            path.touch()
+            while await one.seen.get() != hint:
+                pass
+
+
+async def test_folder_that_is_filled_before_it_is_watched(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes into a new folder before the kernel watches it is looked for after that."""
+    follow, filled = noticing.Notices.follow, threading.Event()
+
+    def late(notices: noticing.Notices, add: tuple[str, ...], drop: tuple[str, ...] = ()) -> None:
+        if str(keys / "acme") in add:
+            assert filled.wait(HANG_SECONDS)
+        follow(notices, add, drop)
+
+    monkeypatch.setattr(noticing.Notices, "follow", late)
+    async with watched(keys, name="*.pem") as one:
+        await one.quiet()
+        (keys / "acme").mkdir()
+        (keys / "acme" / "a.pem").touch()
+        await one.quiet()
+        filled.set()
+        while await one.event() != "/acme":
+            pass
+
+
+async def test_folder_in_the_place_of_another(keys: Path) -> None:
+    """A folder that takes the path of one that was moved away is watched, and the other one no longer."""
+    (keys / "acme").mkdir()
+    async with watched(keys) as one:
+        await one.quiet()
+        (keys / "acme").rename(keys.parent / "away")
+        (keys / "acme").mkdir()
+        await one.event()
+        await one.sees("/acme", keys / "acme" / "a")
+        await one.quiet()
+        (keys.parent / "away" / "b").touch()
+        (keys / "c").touch()
+        assert await one.event() == "/"
+
+
+async def test_folder_link_that_leads_elsewhere(keys: Path) -> None:
+    """After an issuer's link was changed, the folder that it leads to is watched, and the others still are."""
+    store = keys.parent / "store"
+    for name in ("one", "two"):
+        (store / name).mkdir(parents=True)
+    (keys / "other").mkdir()
+    (keys / "acme").symlink_to(store / "one")
+    async with watched(keys) as one:
+        for target in ("two", "one"):
+            await one.quiet()
+            (keys / ".new").symlink_to(store / target)
+            (keys / ".new").rename(keys / "acme")
+            await one.event()
+            await one.sees("/acme", store / target / "a")
+            await one.sees("/other", keys / "other" / "a")
+
+
+async def test_a_link_on_the_way_of_many_folders(keys: Path) -> None:
+    """One link that many folders' links pass through is watched for all of them."""
+    store = keys.parent / "store"
+    for name in ("one/a", "one/b", "two/a", "two/b"):
+        (store / name).mkdir(parents=True)
+    (store / "current").symlink_to("one")
+    for name in ("a", "b"):
+        (keys / name).symlink_to(f"../store/current/{name}")
+    async with watched(keys) as one:
+        await one.quiet()
+        (store / "new").symlink_to("two")
+        (store / "new").rename(store / "current")
+        assert {await one.event() for _ in range(4)} == {"/", "/a", "/b"}
+        await one.sees("/a", store / "two" / "a" / "file")
+        await one.sees("/b", store / "two" / "b" / "file")
+
+
+async def test_folder_that_comes_without_an_event(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no event told, as after a mount, is watched from the next rescan on."""
+    real = find
+    hidden = True
+
+    def without(path: Path, patience: Patience) -> object:
+        found = real(path, patience)
+        return replace(found, spots={}) if hidden else found
+
+    (keys / "acme").mkdir()
+    monkeypatch.setattr(watching, "find", without)
+    async with watched(keys, 0.05) as one:
+        (keys / "acme" / "a").touch()
+        await one.quiet()
+        hidden = False
+        await one.sees("/acme", keys / "acme" / "a")
