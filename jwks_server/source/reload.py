@@ -93,7 +93,6 @@ class Reloader:
                     await self._done(frozenset(hint.trigger for hint in arrived))
                 if any(hint.trigger is not Trigger.PERIOD for hint in arrived):
                     await asyncio.sleep(self._cost)  # a storm of events gets half a core at most
-                await asyncio.sleep(self._cost)  # a storm of events gets half a core at most
 
     async def reload(self, hints: Collection[Hint] = ()) -> None:
         """Publish what the directory holds now. Where that fails, the last good sets stay.
