@@ -26,7 +26,7 @@ class Buildah:
             pytest.skip("needs Debian's package buildah")
         self.command = [program, "--root", str(home / "storage"), "--runroot", str(home / "run")]
 
-    def __call__(self, *arguments: str | Path, seconds: float = 240) -> str:
+    def __call__(self, *arguments: str | Path, seconds: float = 500) -> str:
         """Run one command to its end, and give its output."""
         done = subprocess.run(
             [*self.command, *map(str, arguments)], capture_output=True, text=True, timeout=seconds, check=False

@@ -35,7 +35,7 @@ def buildah(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buildah]:
         subprocess.run(
             [*_DOWNLOAD, "--dest", str(wheels), "--requirement", str(DEPLOY / name)],
             check=True,
-            timeout=240,
+            timeout=500,
         )
     settings = home / "pip.conf"
     settings.write_text("[global]\nno-index = true\nfind-links = /wheels\n")
