@@ -1,5 +1,6 @@
 """The time that keys live by: it never goes back, whatever is done to the machine's clock."""
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -23,13 +24,15 @@ class Clock:
     ) -> None:
         self._wall = wall
         self._monotonic = monotonic or wall
+        self._lock = threading.Lock()  # the event loop asks, and the thread that reads
         self._last = wall()
         self._last_monotonic = self._monotonic()
 
     def __call__(self) -> float:
         """Return the time."""
-        wall, monotonic = self._wall(), self._monotonic()
-        elapsed = max(0.0, monotonic - self._last_monotonic)
-        self._last_monotonic = monotonic
-        self._last = max(wall, self._last + _RATE * elapsed)
-        return self._last
+        with self._lock:
+            wall, monotonic = self._wall(), self._monotonic()
+            elapsed = max(0.0, monotonic - self._last_monotonic)
+            self._last_monotonic = monotonic
+            self._last = max(wall, self._last + _RATE * elapsed)
+            return self._last
