@@ -35,9 +35,7 @@ async def by_reuse_port(keys: Path, answers: int, pace: int) -> tuple[Called, in
         async with AsyncExitStack() as stack:
 
             async def started() -> Running:
-                return await stack.enter_async_context(
-                    serving(keys, "--bind", f"127.0.0.1:{port}", "--reuse-port")
-                )
+                return await stack.enter_async_context(serving(keys, "--bind", f"127.0.0.1:{port}", "--reuse-port"))
 
             old, rollouts = await started(), 0
             async with called(port) as clients:
@@ -52,9 +50,13 @@ async def by_reuse_port(keys: Path, answers: int, pace: int) -> tuple[Called, in
 
 
 async def by_kubernetes(
-    keys: Path, answers: int, pace: int, removed: Callable[[], Awaitable[object]] | None = None, drain: float = _FOR_EVER
+    keys: Path,
+    answers: int,
+    pace: int,
+    removed: Callable[[], Awaitable[object]] | None = None,
+    drain: float = _FOR_EVER,
 ) -> tuple[Called, int]:
-    """Do as a Deployment does: a new pod gets requests; SIGTERM; the old pod gets requests until its endpoint is removed.
+    """Do as a Deployment does: the old pod gets requests after its SIGTERM, until its endpoint is removed.
 
     Args:
         keys: As in ``by_reuse_port``.

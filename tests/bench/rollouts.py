@@ -23,7 +23,7 @@ _REMOVED_AFTER = 3.0
 async def main() -> bool:
     """Do rolling restarts of each kind; tell whether nothing was lost."""
     clean = True
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:  # noqa: S108 - a machine's own /tmp would hide it
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
         folder = Path(name)
         (folder / "keys").mkdir()
         (folder / "keys" / "a.pem").write_bytes(public_pem(key("RSA")))
