@@ -116,8 +116,13 @@ def booted(folder: Path, files: Path) -> Iterator[Machine]:
     keep = [] if Path("/run/systemd/system").exists() else ["--keep-unit"]
     with log.open("wb") as console:
         process = subprocess.Popen(
-            ["unshare", "--mount", "--propagation", "private", "sh", "-euc", _BOOT.format(cgroups=" ".join(_CGROUPS))]
-            + ["sh", name, str(folder), *keep, *binds, "--", "systemd.unit=basic.target"],
+            [
+                *("unshare", "--mount", "--propagation", "private"),
+                *("sh", "-euc", _BOOT.format(cgroups=" ".join(_CGROUPS)), "sh", name, str(folder)),
+                *keep,
+                *binds,
+                *("--", "systemd.unit=basic.target"),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=console,
             stderr=subprocess.STDOUT,
@@ -127,8 +132,10 @@ def booted(folder: Path, files: Path) -> Iterator[Machine]:
     finally:
         for one in _children(process):  # the first process; systemd-nspawn ends with it
             os.kill(one, signal.SIGKILL)
-        if process.poll() is None:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(HANG_SECONDS)
+        process.kill()
+        process.wait()
         _remove_cgroups(name)
 
 
@@ -192,6 +199,6 @@ def _remove_cgroups(name: str) -> None:
         for folder, _, _ in os.walk(Path(place, name), topdown=False):
             for _ in range(100):  # the kernel is a moment behind
                 with suppress(OSError):
-                    os.rmdir(folder)
+                    Path(folder).rmdir()
                     break
                 time.sleep(0.05)

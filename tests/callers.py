@@ -14,6 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Self
 
 _GET = "GET /.well-known/jwks.json HTTP/1.1\r\nHost: a\r\n"
 KEPT = f"{_GET}\r\n".encode()
@@ -67,7 +68,7 @@ class _Connection:
         self._kind = kind
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def __aenter__(self) -> "_Connection":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:

@@ -56,7 +56,7 @@ async def by_kubernetes(
     removed: Callable[[], Awaitable[object]] | None = None,
     drain: float = _FOR_EVER,
 ) -> tuple[Called, int]:
-    """Do as a Deployment does: a new pod gets requests; SIGTERM; the old pod gets requests until its endpoint is removed.
+    """Do as a Deployment does: the old pod gets requests after its SIGTERM, until its endpoint is removed.
 
     Args:
         keys: As in ``by_reuse_port``.

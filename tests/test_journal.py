@@ -20,7 +20,7 @@ def journaled(*command: str, matches: bool = True) -> bytes:
         stream = f"{status.st_dev}:{status.st_ino if matches else status.st_ino + 1}"
         subprocess.run(
             command,
-            stderr=theirs,
+            stderr=theirs.fileno(),
             timeout=HANG_SECONDS,
             env={**os.environ, "JOURNAL_STREAM": stream},
             check=False,
