@@ -156,6 +156,13 @@ BAD: list[tuple[Object, str]] = [
         {"extraVolumes": [VOLUME], "extraVolumeMounts": [{"name": "acme", "mountPath": "/etc/jwks-server/keys/"}]},
         "/etc/jwks-server/keys, where another volume is mounted; choose another path",
     ),
+    (
+        {
+            "extraVolumes": [VOLUME],
+            "extraVolumeMounts": [{"name": "acme", "mountPath": "/etc/jwks-server/keys/acme", "subPath": "a"}],
+        },
+        "subPath at /etc/jwks-server/keys/acme, which Kubernetes never updates; mount the whole volume",
+    ),
     ({"autoscaling": {"enabled": True, "minReplicas": 7}}, "minReplicas is 7, more than maxReplicas; lower it"),
     ({"autoscaling": {"enabled": True, "minReplicas": 0}}, "/autoscaling/minReplicas"),
     ({**AUTOSCALED, "resources": {"requests": {"cpu": None}}}, "set resources.requests.cpu"),

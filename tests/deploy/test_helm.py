@@ -155,6 +155,19 @@ def test_an_issuer_can_have_a_volume_of_its_own() -> None:
     assert {"name": "acme", "configMap": {"name": "acme-keys"}} in volumes
 
 
+def test_examples_mount_private_keys_only_if_they_say_so() -> None:
+    """Of the examples, one mounts a Secret as keys, and it warns; of other Secrets only the certificate is mounted."""
+    for file in (DEPLOY / "helm" / "examples").iterdir():
+        values = read_yaml(file.read_text())[0]
+        name = values.get("fullnameOverride", "jwks-server")
+        volumes = the(charted(values), "Deployment", name)["spec"]["template"]["spec"]["volumes"]
+        (keys,) = [one for one in volumes if one["name"] == "keys"]
+        assert ("secret" in keys) is (file.name == "private-key-secret.yaml")
+        assert ("can sign tokens" in file.read_text()) is ("secret" in keys)
+        secrets = [one["secret"] for one in keys.get("projected", {}).get("sources", []) if "secret" in one]
+        assert {item["key"] for one in secrets for item in one["items"]} <= {"tls.crt"}
+
+
 def test_schema_names_every_value() -> None:
     """The schema has each value of values.yaml and no other; a test of the option table holds ``config``."""
     schema, values = loaded_chart().schema, loaded_chart().values

@@ -56,6 +56,9 @@
 {{- if has $path $paths }}
 {{- fail (printf "extraVolumeMounts has %s, where another volume is mounted; choose another path." $path) }}
 {{- end }}
+{{- if and .subPath (hasPrefix "/etc/jwks-server/keys/" $path) }}
+{{- fail (printf "extraVolumeMounts has a subPath at %s, which Kubernetes never updates; mount the whole volume, or project it in keys.volume." $path) }}
+{{- end }}
 {{- $paths = append $paths $path }}
 {{- end }}
 {{- range list "app.kubernetes.io/name" "app.kubernetes.io/instance" }}
