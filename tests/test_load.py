@@ -85,7 +85,7 @@ async def ask_anew(server: Running, times: int) -> None:
             writer.close()
 
 
-@pytest.mark.parametrize(("descriptors", "slow", "tls"), [(256, 500, False), (1024, 2000, False), (256, 500, True)])
+@pytest.mark.parametrize(("descriptors", "slow", "tls"), [(256, 500, False), (1024, 2000, False), (160, 120, True)])
 async def test_slow_clients(keys: Path, descriptors: int, slow: int, tls: bool) -> None:
     """Far more slow clients than there are descriptors; who polls, kept or anew, gets every answer, and keys follow."""
     async with served(keys, tls=tls, through=limited(descriptors)) as server:
