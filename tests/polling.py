@@ -68,16 +68,16 @@ async def polling(
     """Poll an issuer's set from several kept connections, until the block ends or an answer is wrong."""
     judge = Judge(pollers, patience)
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(_poll(server.port, number, judge, issuer)) for number in range(pollers)]
+        running = [tasks.create_task(_poll(server, number, judge, issuer)) for number in range(pollers)]
         await judge.more(1)
         yield judge
         for task in running:
             task.cancel()
 
 
-async def _poll(port: int, number: int, judge: Judge, issuer: str) -> None:
+async def _poll(server: Running, number: int, judge: Judge, issuer: str) -> None:
     request = f"GET {issuer}/.well-known/jwks.json HTTP/1.1\r\nHost: a\r\n\r\n".encode()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**26)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=2**26, ssl=server.tls)
     try:
         while True:
             writer.write(request)

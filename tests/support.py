@@ -233,6 +233,15 @@ async def serving(
         await running.end()
 
 
+def tls_flags(folder: Path) -> tuple[str, ...]:
+    """Make a certificate and its key in a new folder, and return the flags that serve with them."""
+    folder.mkdir()
+    private = key("P-256")
+    (folder / "tls.pem").write_bytes(certificate_pem(certify(private, name="localhost")))
+    (folder / "tls.key").write_bytes(private_pem(private))
+    return "--tls-cert", str(folder / "tls.pem"), "--tls-key", str(folder / "tls.key")
+
+
 def trusting() -> ssl.SSLContext:
     """Trust any certificate: a test looks at it itself."""
     context = ssl.create_default_context()

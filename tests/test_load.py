@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from polling import polling
 from sites import GET, read_reply, statuses
-from support import HANG_SECONDS, ROOT, Running, key, public_pem, serving
+from support import HANG_SECONDS, ROOT, Running, key, public_pem, serving, tls_flags, trusting
 
 _LAST = GET[:-2] + b"Connection: close\r\n\r\n"
 
@@ -22,8 +22,18 @@ _LAST = GET[:-2] + b"Connection: close\r\n\r\n"
 @pytest.fixture
 def keys(tmp_path: Path) -> Path:
     """Make a directory with one key."""
-    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
-    return tmp_path
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    (keys / "a.pem").write_bytes(public_pem(key("RSA")))
+    return keys
+
+
+@asynccontextmanager
+async def served(keys: Path, *, tls: bool, through: tuple[str, ...] = ()) -> AsyncIterator[Running]:
+    """Serve the keys, over TLS or without."""
+    async with serving(keys, *(tls_flags(keys.parent / "tls") if tls else ()), through=through) as server:
+        server.tls = trusting() if tls else None
+        yield server
 
 
 def limited(descriptors: int) -> tuple[str, ...]:
@@ -47,12 +57,11 @@ async def metric(server: Running, name: str) -> float:
 
 
 @asynccontextmanager
-async def swarm(port: int, processes: int, each: int) -> AsyncIterator[None]:
+async def swarm(server: Running, processes: int, each: int) -> AsyncIterator[None]:
     """Open slow connections from other processes, until the block ends."""
+    command = sys.executable, str(ROOT / "tests" / "swarm.py"), str(server.port), str(each)
     running = [
-        await asyncio.create_subprocess_exec(
-            *(sys.executable, str(ROOT / "tests" / "swarm.py"), str(port), str(each)), stdout=asyncio.subprocess.PIPE
-        )
+        await asyncio.create_subprocess_exec(*command, *(["tls"] if server.tls else []), stdout=asyncio.subprocess.PIPE)
         for _ in range(processes)
     ]
     try:
@@ -66,29 +75,29 @@ async def swarm(port: int, processes: int, each: int) -> AsyncIterator[None]:
             await process.communicate()
 
 
-async def ask_anew(port: int, times: int) -> None:
+async def ask_anew(server: Running, times: int) -> None:
     """Ask on a new connection each time; every one is answered."""
     for _ in range(times):
         async with asyncio.timeout(HANG_SECONDS):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=server.tls)
             writer.write(_LAST)
             assert statuses(await reader.read()) == [200]
             writer.close()
 
 
-@pytest.mark.parametrize(("descriptors", "slow"), [(256, 500), (1024, 2000)])
-async def test_slow_clients(keys: Path, descriptors: int, slow: int) -> None:
+@pytest.mark.parametrize(("descriptors", "slow", "tls"), [(256, 500, False), (1024, 2000, False), (160, 120, True)])
+async def test_slow_clients(keys: Path, descriptors: int, slow: int, tls: bool) -> None:
     """Far more slow clients than there are descriptors; who polls, kept or anew, gets every answer, and keys follow."""
-    async with serving(keys, through=limited(descriptors)) as server:
+    async with served(keys, tls=tls, through=limited(descriptors)) as server:
         before = resident(server)
-        async with polling(server) as judge, swarm(server.port, 4, slow // 4):
+        async with polling(server) as judge, swarm(server, 4, slow // 4):
             async with asyncio.timeout(HANG_SECONDS):
                 while await metric(server, "jwks_server_connections_evicted_total") < slow / 2:
-                    await ask_anew(server.port, 5)
+                    await ask_anew(server, 5)
             await judge.more(500)
             (keys / "b.pem").write_bytes(public_pem(key("P-256")))
             await server.log("key-published", file="b.pem")
-            await ask_anew(server.port, 50)
+            await ask_anew(server, 50)
         async with asyncio.timeout(HANG_SECONDS):
             while await metric(server, "jwks_server_connections_open") > 0:
                 pass
@@ -96,10 +105,11 @@ async def test_slow_clients(keys: Path, descriptors: int, slow: int) -> None:
         assert await metric(server, "jwks_server_connections_refused_total") == 0
 
 
-async def test_out_of_descriptors(keys: Path) -> None:
+@pytest.mark.parametrize("tls", [False, True])
+async def test_out_of_descriptors(keys: Path, tls: bool) -> None:
     """Without a descriptor left, kept connections are answered, the log stays short; one more, and all is well."""
-    async with serving(keys) as server:
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    async with served(keys, tls=tls) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=server.tls)
         writer.write(GET)
         await read_reply(reader)
         pid = server.process.pid
@@ -114,7 +124,7 @@ async def test_out_of_descriptors(keys: Path) -> None:
             writer.write(GET)
             assert statuses(await read_reply(reader)) == [200]
         resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
-        await ask_anew(server.port, 20)
+        await ask_anew(server, 20)
         for _, one in crowd:
             one.close()
         writer.close()
@@ -141,13 +151,14 @@ async def test_large_compressed_body(keys: Path) -> None:
         assert resident(server) < before + 30
 
 
-async def test_pipelining_does_not_starve_others(keys: Path) -> None:
+@pytest.mark.parametrize("tls", [False, True])
+async def test_pipelining_does_not_starve_others(keys: Path, tls: bool) -> None:
     """While one client's 50,000 requests are answered, all in order, others get many answers."""
     number = 50_000
-    async with serving(keys) as server, polling(server, pollers=1) as judge:
+    async with served(keys, tls=tls) as server, polling(server, pollers=1) as judge:
         before = resident(server)
         begun = sum(judge.seen.values())
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=2**20)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=2**20, ssl=server.tls)
         writer.write(GET * (number - 1) + _LAST)
         received = 0
         async with asyncio.timeout(HANG_SECONDS * 2):

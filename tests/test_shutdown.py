@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import ssl
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from sites import GET
-from support import HANG_SECONDS, Running, key, public_pem, serving
+from support import HANG_SECONDS, Running, key, public_pem, serving, tls_flags, trusting
 
 _LAST = GET[:-2] + b"Connection: close\r\n\r\n"
 
@@ -24,8 +25,9 @@ class Clients:
         answers: How many whole ones there were.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext | None) -> None:
         self.port = port
+        self.tls = tls
         self.failures: Counter[str] = Counter()
         self.answers = 0
         self.news = asyncio.Event()
@@ -46,7 +48,7 @@ class Clients:
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
         with suppress(ConnectionRefusedError):
-            return await asyncio.open_connection("127.0.0.1", self.port)
+            return await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls)
         return None
 
     async def more(self, answers: int) -> None:
@@ -85,12 +87,24 @@ class Clients:
         writer.close()
 
 
-@pytest.mark.parametrize("flags", [(), ("--drain", "0.5"), ("--loop", "asyncio"), ("--no-response-cache",)])
-async def test_every_client_is_answered(tmp_path: Path, flags: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("flags", "tls"),
+    [
+        ((), False),
+        (("--drain", "0.5"), False),
+        (("--loop", "asyncio"), False),
+        (("--no-response-cache",), False),
+        ((), True),
+        (("--loop", "asyncio"), True),
+    ],
+)
+async def test_every_client_is_answered(tmp_path: Path, flags: tuple[str, ...], tls: bool) -> None:
     """Fresh, kept and half-sent requests all get whole answers through three SIGHUPs and a SIGTERM."""
-    (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
-    async with serving(tmp_path, *flags) as server:
-        clients = Clients(server.port)
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    (keys / "a.pem").write_bytes(public_pem(key("RSA")))
+    async with serving(keys, *flags, *(tls_flags(tmp_path / "tls") if tls else ())) as server:
+        clients = Clients(server.port, trusting() if tls else None)
         told, stopping, closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
         async with asyncio.timeout(HANG_SECONDS), asyncio.TaskGroup() as tasks:
             fresh = [tasks.create_task(clients.fresh()) for _ in range(8)]

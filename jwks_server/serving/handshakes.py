@@ -77,12 +77,13 @@ class Handshakes:
             self._connections.traffic.bad_requests["handshake"] += 1
 
     def _take_turns(self) -> None:
-        until = time.monotonic() + _SLICE_SECONDS
-        while self._waiting and time.monotonic() < until:
+        begun = time.monotonic()
+        while self._waiting and time.monotonic() < begun + _SLICE_SECONDS:
             one = self._waiting.popleft()
             if self._entered.get(one):
                 self._entered[one] = False
                 one.begin()
-        self._spent = 0.0
+        self._last = time.monotonic()
+        self._spent = self._last - begun
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._take_turns)

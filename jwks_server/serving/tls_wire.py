@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-from collections import deque
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -50,7 +49,7 @@ class TlsWire(asyncio.Protocol):
         self._tls: TlsEngine | None = None
         self._hello = b""  # what has arrived of it
         self._plain = False  # the client speaks no TLS
-        self._unsent: deque[memoryview] | None = None
+        self._unsent: list[memoryview] = []
         self._write_paused = False
         self._deferred = False  # what is written is sent at the end of the data that is being handled
         self._at_end: Callable[[], None] | None = None
@@ -69,7 +68,8 @@ class TlsWire(asyncio.Protocol):
         self._closing = self._shut = True
         self._hello = b""
         # They would wait for the garbage collector: the connection has its wire, and the wire its connection.
-        self._tls = self._unsent = self._at_end = None
+        self._tls = self._at_end = None
+        self._unsent.clear()
         del self._connection
 
     def data_received(self, data: bytes) -> None:
@@ -94,7 +94,7 @@ class TlsWire(asyncio.Protocol):
         """Encrypt what waits."""
         self._write_paused = False
         while self._tls and self._unsent and not self._write_paused:
-            self._encrypt(self._tls, self._unsent.popleft())
+            self._encrypt(self._tls, self._unsent.pop(0))
         if not self._write_paused:
             if self._at_end:
                 self._end(self._at_end)
@@ -176,7 +176,7 @@ class TlsWire(asyncio.Protocol):
         if self._tls is None:
             self._transport.write(data)
         elif self._write_paused or self._unsent:
-            self._keep(memoryview(bytes(data)))
+            self._unsent.append(memoryview(bytes(data)))
         elif len(data) <= PIECE_BYTES:
             self._tls.write(data)
             if not self._deferred:
@@ -191,16 +191,7 @@ class TlsWire(asyncio.Protocol):
             data = data[PIECE_BYTES:]
             self._flush()
         if data:
-            self._keep(data, first=True)
-
-    def _keep(self, data: memoryview, *, first: bool = False) -> None:
-        """Keep data until the event loop has room."""
-        if self._unsent is None:
-            self._unsent = deque()
-        if first:
-            self._unsent.appendleft(data)
-        else:
-            self._unsent.append(data)
+            self._unsent.insert(0, data)
 
     def _flush(self) -> None:
         if self._tls is not None and (data := self._tls.take()) and not self._transport.is_closing():
@@ -245,7 +236,7 @@ class TlsWire(asyncio.Protocol):
 
     def get_write_buffer_size(self) -> int:
         """Return the number of bytes that the kernel has not taken yet."""
-        return self._transport.get_write_buffer_size() + (sum(map(len, self._unsent)) if self._unsent else 0)
+        return self._transport.get_write_buffer_size() + sum(map(len, self._unsent))
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - asyncio's own signature
         """Return a fact about the socket."""
