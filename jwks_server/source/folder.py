@@ -147,9 +147,9 @@ class Folder:
         place = f"{self._place}/{name}"
         try:
             status = self._patience.ask(place, entry.stat)
-            seen = Fingerprint.of(status)
-            if known and known.fingerprint == seen:
+            if known and known.fingerprint and known.fingerprint.is_of(status):
                 return known
+            seen = Fingerprint.of(status)
             data = self._patience.ask(place, lambda: contents(entry.name, folder, status))
             return _read(name, data, status, known, passphrase)
         except KeyFileError as refused:
