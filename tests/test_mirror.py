@@ -22,6 +22,7 @@ EXCEPTIONS = {
     "keys/tighten": "keys/test_evaluate.py is about it",
     "keys/writing": "test_writing.py is about it",
     "source/history": "source/test_issuers.py is about it",
+    "source/inotify": "source/test_notices.py is about it",
     "source/owned": "source/test_state.py is about it",
     "source/places": "source/test_watch.py is about it",
     "source/report": "source/test_reload.py is about it",

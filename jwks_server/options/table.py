@@ -160,7 +160,7 @@ SERVER_OPTIONS = (
         "--rescan",
         Group.FILES,
         1.0,
-        "How often to read the directory when there is no event.",
+        "How often to read the directory when there is no event; with many files, less often.",
         Seconds(0.01, 3600),
     ),
     _seconds(

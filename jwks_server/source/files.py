@@ -31,6 +31,16 @@ class Fingerprint:
         """Take a file's fingerprint."""
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
+    def is_of(self, status: os.stat_result) -> bool:
+        """Tell whether it is a file's; quicker than to take that file's, which counts with 10,000 files."""
+        return (
+            self.ctime_ns == status.st_ctime_ns
+            and self.inode == status.st_ino
+            and self.size == status.st_size
+            and self.mtime_ns == status.st_mtime_ns
+            and self.device == status.st_dev
+        )
+
     def may_hide_a_change(self) -> bool:
         """Tell whether a later write could leave the times as they are.
 

@@ -172,9 +172,9 @@ class Folder:
         place = f"{self._place}/{path}"
         try:
             status = self._patience.ask(place, lambda: os.stat(name, dir_fd=folder))
-            seen = Fingerprint.of(status)
-            if known and known.fingerprint == seen:
+            if known and known.fingerprint and known.fingerprint.is_of(status):
                 return known
+            seen = Fingerprint.of(status)
             data = self._patience.ask(place, lambda: contents(name, folder, status))
             return _read(path, data, status, known, passphrase)
         except KeyFileError as refused:

@@ -7,19 +7,17 @@ watchfiles finds out about events by sleeping in short steps. Here, the kernel s
 there are events (inotify(7)), and only then watchfiles is asked. Without any event nothing runs.
 """
 
-import fcntl
 import os
 import signal
-import struct
-import termios
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from watchfiles import Change
 from watchfiles._rust_notify import RustNotify
+
+from jwks_server.source import inotify
 
 # Opening a group keeps the interpreter's lock for 20 us for each directory.
 _GROUP = 256
@@ -35,11 +33,6 @@ _FAILURE_SECONDS = 0.05
 # The kernel drops events when 16,384 wait, and watchfiles hides that. Long before, everything counts as changed.
 _CROWD_BYTES = 128 * 1024
 _CROWD = 2000
-# watchfiles opens three descriptors.
-_NEAR = 8
-# fcntl(2): who gets the signal of a descriptor is a thread.
-_F_SETOWN_EX = 15
-_F_OWNER_TID = 0
 
 # A path, and whether another file or directory may be there now.
 Events = Collection[tuple[str, bool]]
@@ -143,8 +136,8 @@ class Notices:
                 self._try(alone, new, failures)
 
     def _open(self, paths: list[str]) -> None:
-        near = _next_descriptor()
-        before = _inotifies(range(near, near + _NEAR))
+        near = inotify.near()
+        before = inotify.among(near)
         try:
             source = RustNotify(
                 paths,
@@ -161,9 +154,9 @@ class Notices:
             if there:
                 self._open(there)
             return
-        found = _inotifies(range(near, near + _NEAR)) - before
+        found = inotify.among(near) - before
         if len(found) != 1:  # another thread has opened something meanwhile
-            found = _inotifies(_descriptors()) - {group.inotify for group in self._groups}
+            found = inotify.among(inotify.descriptors()) - {group.inotify for group in self._groups}
         group = _Group(source, set(paths), found.pop() if len(found) == 1 else -1)
         threading.Thread(target=self._listen, args=(group,), name="jwks-events", daemon=True).start()
         group.armed.wait()
@@ -182,7 +175,7 @@ class Notices:
 
     def _listen(self, group: _Group) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGIO})  # unblocked, it would end the process
-        pause = _DULL_SECONDS if _signalled(group.inotify) else _DEAF_SECONDS
+        pause = _DULL_SECONDS if inotify.signals(group.inotify) else _DEAF_SECONDS
         group.thread = threading.get_ident()
         group.armed.set()
         while not group.closed:
@@ -193,27 +186,15 @@ class Notices:
             group.thread = 0
 
 
-def _signalled(descriptor: int) -> bool:
-    """Have the kernel send SIGIO to this thread when there are events; return whether it can."""
-    if descriptor < 0:
-        return False
-    try:
-        fcntl.fcntl(descriptor, _F_SETOWN_EX, struct.pack("ii", _F_OWNER_TID, threading.get_native_id()))
-        fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_ASYNC)
-    except OSError:
-        return False
-    return True
-
-
 def _take(group: _Group) -> Events:
     """Take the events that have come."""
     try:
         while True:
-            crowd = _waiting(group.inotify) > _CROWD_BYTES
+            crowd = inotify.waiting(group.inotify) > _CROWD_BYTES
             taken = group.source.watch(_DEBOUNCE_MS, _STEP_MS, _TIMEOUT_MS, None)
             if not isinstance(taken, str):
                 break
-            if not _waiting(group.inotify):
+            if not inotify.waiting(group.inotify):
                 return ()
     except (OSError, RuntimeError):  # a name that is not UTF-8; or the group was closed, and has no paths
         if group.closed:
@@ -232,38 +213,3 @@ def _lost(group: _Group) -> Events:
 def _folders(path: str) -> tuple[str, str]:
     """Name the directories that an event may be from: it is about one, or about something in it."""
     return path, path.rpartition("/")[0] or "/"
-
-
-def _waiting(descriptor: int) -> int:
-    """Return how many bytes of events wait in the kernel; 0 if that isn't known."""
-    if descriptor < 0:
-        return 0
-    try:
-        (size,) = struct.unpack("i", fcntl.ioctl(descriptor, termios.FIONREAD, b"\0" * 4))
-    except OSError:
-        return 0
-    return int(size)
-
-
-def _next_descriptor() -> int:
-    """Return the number that the next descriptor will have, unless another thread opens one meanwhile."""
-    descriptor = os.open("/", os.O_PATH | os.O_CLOEXEC)
-    os.close(descriptor)
-    return descriptor
-
-
-def _descriptors() -> list[int]:
-    try:
-        return [int(name) for name in os.listdir("/proc/self/fd")]  # noqa: PTH208 - they are numbers
-    except OSError:
-        return []
-
-
-def _inotifies(descriptors: Iterable[int]) -> set[int]:
-    """Return those of the descriptors that the kernel's events are read from."""
-    found = set()
-    for one in descriptors:
-        with suppress(OSError):
-            if os.readlink(f"/proc/self/fd/{one}") == "anon_inode:inotify":  # noqa: PTH115 - of a number
-                found.add(one)
-    return found

@@ -155,6 +155,8 @@ async def test_status(tmp_path: Path) -> None:
             told: dict[str, Any] = await reply.json()
         assert told["ready"] is True
         assert told["watch"] == "events"
+        assert told["rescan"]["every_seconds"] >= 1
+        assert "1 %" in told["rescan"]["reason"]
         root = told["issuers"]["/"]
         assert [(one["file"], one["stage"], one["kty"]) for one in root["keys"]] == [("a.pem", "published", "RSA")]
         assert [(one["file"], one["verdict"], one.get("code")) for one in root["files"]] == [

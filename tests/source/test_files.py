@@ -1,15 +1,19 @@
 """One file: when stat alone can tell that it is the same, and when it has to be read again."""
 
 import mmap
+import os
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from support import key, public_pem, serving, thumbprint
 
 from jwks_server.keys.observation import Observation
 from jwks_server.source.directory import Directory
+from jwks_server.source.files import Fingerprint
 
 OLD, NEW = key("P-256", 0), key("P-256", 1)
 
@@ -66,3 +70,16 @@ async def test_sighup_reads_every_byte_again(tmp_path: Path) -> None:
         server.process.send_signal(signal.SIGHUP)
         await server.log("key-published", kid=thumbprint(NEW))
     file.close()
+
+
+@pytest.mark.parametrize("field", ["st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns"])
+def test_fingerprint_is_that_of_a_file(tmp_path: Path, field: str) -> None:
+    """A fingerprint is a file's exactly if the file's own would be equal, whatever differs."""
+    path = tmp_path / "a"
+    path.touch()
+    status = path.stat()
+    fingerprint = Fingerprint.of(status)
+    assert fingerprint.is_of(status)
+    names = ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
+    other = SimpleNamespace(**{name: getattr(status, name) + (name == field) for name in names})
+    assert not fingerprint.is_of(cast(os.stat_result, other))

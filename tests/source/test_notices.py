@@ -12,6 +12,7 @@ import pytest
 from support import HANG_SECONDS
 from watchfiles._rust_notify import RustNotify
 
+from jwks_server.source import inotify
 from jwks_server.source import notices as noticing
 from jwks_server.source.notices import Events, Notices
 
@@ -142,10 +143,9 @@ def test_a_crowd_of_events(tmp_path: Path, heard: Heard, monkeypatch: pytest.Mon
 def test_without_a_signal(tmp_path: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch, blind: str) -> None:
     """Where the kernel sends no signal, or the descriptor isn't found, events are asked for again and again."""
     if blind == "signal":
-        monkeypatch.setattr(noticing, "_signalled", lambda _descriptor: False)
+        monkeypatch.setattr(inotify, "signals", lambda _descriptor: False)
     else:
-        monkeypatch.setattr(noticing, "_descriptors", list)
-        monkeypatch.setattr(noticing, "_NEAR", 0)
+        monkeypatch.setattr(inotify, "among", lambda _numbers: set())
     (path,) = folders(tmp_path, 1)
     heard.notices.follow([str(path)])
     for name in ("a", "b"):

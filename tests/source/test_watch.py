@@ -490,13 +490,13 @@ async def test_a_link_on_the_way_of_many_folders(keys: Path) -> None:
     (store / "current").symlink_to("one")
     for name in ("a", "b"):
         (keys / name).symlink_to(f"../store/current/{name}")
-    async with watched(keys) as one:
+    async with watched(keys, name="*.pem") as one:
         await one.quiet()
         (store / "new").symlink_to("two")
         (store / "new").rename(store / "current")
         assert {await one.event() for _ in range(4)} == {"/", "/a", "/b"}
-        await one.sees("/a", store / "two" / "a" / "file")
-        await one.sees("/b", store / "two" / "b" / "file")
+        await one.sees("/a", store / "two" / "a" / "a.pem")
+        await one.sees("/b", store / "two" / "b" / "a.pem")
 
 
 async def test_folder_that_comes_without_an_event(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
