@@ -1,6 +1,7 @@
 """Trigger -> observe -> evaluate -> publish. The only writer of the catalog."""
 
 import asyncio
+import gc
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
@@ -97,8 +98,12 @@ class Reloader:
     async def run(self, triggers: Triggers) -> None:
         """Reload now, and whenever a trigger arrives or the time has come, one reload at a time, without end."""
         loop = asyncio.get_running_loop()
-        await self.reload()
-        self.started.set()
+        gc.disable()  # what the first load makes stays, so a collection would find nothing
+        try:
+            await self.reload()
+        finally:
+            gc.freeze()
+            gc.enable()
         while True:
             soonest = min(self._issuers.by_path.values(), key=lambda issuer: issuer.evaluation.due, default=None)
             delay = _LONGEST_WAIT_SECONDS
@@ -127,6 +132,7 @@ class Reloader:
         self._show(steps)
         self._record(hints, steps, time.monotonic() - began)
         self.state.wake()
+        self.started.set()
         decided = [step.issuer.path for step in steps if step.news.decided and not step.news.gone]
         # Clients don't wait for this: what it looks over is published.
         findings = await in_thread(partial(self._issuers.lint, decided, self._clock())) if decided else {}
