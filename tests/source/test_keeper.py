@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from support import build, key, public_pem
 
+from jwks_server import atomic
 from jwks_server.errors import StateUnusable
 from jwks_server.keys.keyset import KeySet, read_file
 from jwks_server.keys.policy import Policy
-from jwks_server.source import owned
 from jwks_server.source.keeper import Keeper
 from jwks_server.source.remembered import Remembered
 from jwks_server.source.state import StateFile
@@ -48,14 +48,14 @@ async def test_changes_during_a_pause_are_written_together_and_at_the_end(tmp_pa
 async def test_a_disk_that_hangs_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a write hangs, more can be put, and it is written when the disk answers."""
     path, answers, asked = tmp_path / "state.json", threading.Event(), threading.Event()
-    write = owned.atomic.write
+    write = atomic.write
 
     def hanging(target: Path, data: bytes, *, unique: bool) -> None:
         asked.set()
         answers.wait()
         write(target, data, unique=unique)
 
-    monkeypatch.setattr(owned.atomic, "write", hanging)
+    monkeypatch.setattr(atomic, "write", hanging)
     remembered, one = keeper(path)
     remembered.put({"/a": keyset(0)})
     saving = asyncio.create_task(one.save())
