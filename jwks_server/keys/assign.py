@@ -180,7 +180,7 @@ class _Naming:
                 elif alias not in kids:
                     kids.append(alias)
                     self._holders.setdefault(alias, one)
-            keys.append(replace(one, kids=tuple(kids)))
+            keys.append(one if len(kids) == len(one.kids) else replace(one, kids=tuple(kids)))
         return keys, frozenset(collisions)
 
     def owner(self, kid: str, thumbprint: str = "") -> str:

@@ -15,6 +15,9 @@ from jwks_server.keys.merge import merged
 from jwks_server.keys.policy import Policy
 from jwks_server.keys.writing import QUIET, Missing, Writing
 
+# Making an encoder takes longer than a key does.
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 
 @dataclass(frozen=True, slots=True)
 class Built:
@@ -182,7 +185,7 @@ def to_json(kid: str, alg: str, use: Use, public: PublicKey, *, x5c: bool) -> by
     members: dict[str, str | list[str]] = {"kty": public.kind.kty, "kid": kid, "use": use, "alg": alg, **public.members}
     if x5c:
         members |= public.x5
-    return json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    return _COMPACT.encode(members).encode("utf-8")
 
 
 def _pending(key: Key) -> Key:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from jwks_server.keys.evaluation import Evaluation
 from jwks_server.keys.instants import utc
 from jwks_server.keys.keyset import Key
+from jwks_server.keys.merge import differing
 from jwks_server.keys.verdict import Verdict
 
 # Every event of a change; docs/reference/log-events.md lists their levels and fields.
@@ -96,12 +97,10 @@ def _remembered(previous: Evaluation) -> frozenset[tuple[tuple[str, str], str, b
 
 
 def _different(previous: Evaluation, current: Evaluation) -> tuple[Sequence[Verdict], Sequence[Verdict]]:
-    """Return the verdicts of each that are not in the other; the same object stands for keys that are the same too."""
+    """Leave out verdicts that are the same objects, since all about their keys is the same too."""
     if previous.serves != current.serves:
         return previous.verdicts, current.verdicts
-    same = {id(one) for one in previous.verdicts}.intersection(map(id, current.verdicts))
-    old, new = ([one for one in judged if id(one) not in same] for judged in (previous.verdicts, current.verdicts))
-    return old, new
+    return differing(previous.verdicts, current.verdicts)
 
 
 def _standings(evaluation: Evaluation, verdicts: Sequence[Verdict]) -> dict[tuple[str, str], _Standing]:

@@ -109,9 +109,14 @@ def _split(keyset: KeySet | None, part: frozenset[str] | None) -> tuple[KeySet |
     """Split a set into the keys of a part, and the others; None stands for no set."""
     if keyset is None or part is None:
         return keyset, None
-    mine = [tuple(key for key in keys if key.file in part) for keys in (keyset.keys, keyset.pending)]
-    others = [tuple(key for key in keys if key.file not in part) for keys in (keyset.keys, keyset.pending)]
-    return replace(keyset, keys=mine[0], pending=mine[1]), replace(keyset, keys=others[0], pending=others[1])
+    keys, other_keys = _parted(keyset.keys, part)
+    pending, other_pending = _parted(keyset.pending, part)
+    return replace(keyset, keys=keys, pending=pending), replace(keyset, keys=other_keys, pending=other_pending)
+
+
+def _parted(keys: tuple[Key, ...], part: frozenset[str]) -> tuple[tuple[Key, ...], tuple[Key, ...]]:
+    mine = tuple([key for key in keys if key.file in part])
+    return mine, tuple([key for key in keys if key.file not in part]) if mine else keys
 
 
 def _claimed(evaluation: Evaluation, policy: Policy) -> Claimed:

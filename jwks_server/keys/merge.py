@@ -1,7 +1,8 @@
 """Ordered sequences that are merged without looking at each item again."""
 
 import bisect
-from collections.abc import Callable, Iterable
+import operator
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -21,3 +22,16 @@ def merged(ordered: Iterable[T], more: Iterable[T], order: Callable[[T], Any]) -
     for one in sorted(more, key=order):
         bisect.insort(found, one, key=order)
     return tuple(found)
+
+
+def differing(one: Sequence[T], other: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
+    """Leave out the objects that two sequences have in common at their beginnings and at their ends."""
+    first = _common(one, other)
+    one, other = one[first:], other[first:]
+    last = _common(one[::-1], other[::-1])
+    return one[: len(one) - last], other[: len(other) - last]
+
+
+def _common(one: Sequence[T], other: Sequence[T]) -> int:
+    same = list(map(operator.is_, one, other))
+    return same.index(False) if False in same else len(same)

@@ -5,7 +5,7 @@ import itertools
 import re
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from cryptography import x509
 from cryptography.exceptions import InternalError, UnsupportedAlgorithm
@@ -106,7 +106,7 @@ def parse(data: bytes, passphrase: bytes | None = None) -> tuple[FoundKey, ...]:
     if not keys and not certificates:
         raise PemMissing(_nothing_found(data))
     found = pair(keys, list(dict.fromkeys(certificates)))
-    return tuple(replace(one, private=one.key in private) for one in found)
+    return tuple(FoundKey(one.key, one.chain, private=one.key in private) for one in found)
 
 
 def _nothing_found(data: bytes) -> str:

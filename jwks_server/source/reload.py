@@ -1,6 +1,7 @@
 """Trigger -> observe -> evaluate -> publish. The only writer of the catalog."""
 
 import asyncio
+import gc
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
@@ -81,8 +82,12 @@ class Reloader:
 
     async def run(self, triggers: Triggers) -> None:
         """Reload now, and whenever a trigger arrives or the time has come, one reload at a time, without end."""
-        await self.reload()
-        self.started.set()
+        gc.disable()  # what the first load makes stays, so a collection would find nothing
+        try:
+            await self.reload()
+        finally:
+            gc.freeze()
+            gc.enable()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._schedule.keep(triggers), name="schedule")
             tasks.create_task(self._schedule.prepare(), name="prepare")
@@ -114,6 +119,7 @@ class Reloader:
         if everything(hints):
             cost = self._whole_cost + time.thread_time() - began_here
             self.rescan.read(cost, changed=any(step.news.decided for step in steps))
+        self.started.set()
         decided = [step.issuer.path for step in steps if step.news.decided and not step.news.gone]
         # Clients don't wait for this: what it looks over is published.
         findings = await in_thread(partial(self._issuers.lint, decided, self._clock())) if decided else {}
