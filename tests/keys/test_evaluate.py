@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from support import evaluated, key, public_pem, thumbprint
 
 from jwks_server.errors import DirectoryUnreadable, PolicyInvalid
+from jwks_server.keys.changes import changes
 from jwks_server.keys.decide import LINT_SECONDS
 from jwks_server.keys.evaluate import GONE_SECONDS, REWRITTEN_SECONDS, evaluate
 from jwks_server.keys.evaluation import Evaluation, Rules
@@ -412,3 +413,15 @@ def test_a_kid_that_is_another_keys_changes_nothing() -> None:
     first = after(Evaluation(), 100, seen(A, B))
     second = after(first, 110, seen(A, B, policy=f'[keys."a.pem"]\nkid = "{KIDS[1]}"'.encode()))
     assert (published(second), list(second.faults)) == (KIDS[:2], ["policy-invalid"])
+
+
+def test_a_revoked_key_whose_file_is_gone_stays_revoked() -> None:
+    """It is told for as long as the policy revokes it, and logged once, whatever is decided meanwhile."""
+    revoking = f'revoked = ["{KIDS[0]}"]'.encode()
+    first = after(Evaluation(), 100, seen(A, B, whole=True))
+    second = after(first, 110, seen(B, policy=revoking, whole=True))
+    third = after(second, 120, seen(B, C, policy=revoking, whole=True))
+    assert [outcomes(one)["a.pem"] for one in (second, third)] == [["revoked"], ["revoked"]]
+    assert [change.fields["file"] for change in changes(second, third)] == ["c.pem"]
+    fourth = after(third, 130, seen(B, C, policy=b"# nothing is revoked", whole=True))
+    assert "a.pem" not in outcomes(after(fourth, 140, seen(B, C, policy=b"# nothing is revoked", whole=True)))
