@@ -38,6 +38,7 @@ from jwks_server.source.state import StateFile
 from jwks_server.source.triggers import Trigger, Triggers
 from jwks_server.source.watch import watch
 from jwks_server.stats import Reloads, Traffic
+from jwks_server.tasks import first_of, run_until_cancelled
 from jwks_server.threads import in_thread
 
 _FIRST_LOAD_SECONDS = 5.0
@@ -144,7 +145,7 @@ async def serve(settings: Settings) -> None:
                 "watchdog": systemd.keep_watchdog,
                 **({"certificate": certificate.follow} if certificate else {}),
             }
-            background = [tasks.create_task(_run_until_cancelled(one), name=name) for name, one in work.items()]
+            background = [tasks.create_task(run_until_cancelled(one), name=name) for name, one in work.items()]
             async with opened(
                 admin_connections,
                 how.admin,
@@ -152,7 +153,7 @@ async def serve(settings: Settings) -> None:
                 name="admin",
             ):
                 # Before the first load every answer would be a 503; but a directory that hangs must not delay clients.
-                if not await _first_of(ending.asked, reloader.started, within=_FIRST_LOAD_SECONDS):
+                if not await first_of(ending.asked, reloader.started, within=_FIRST_LOAD_SECONDS):
                     async with opened(connections, how.public, how, name="public", certificate=certificate):
                         systemd.ready()
                         await ending.asked.wait()
@@ -214,7 +215,7 @@ async def _report_reloads(reloaded: asyncio.Event, certificate: Certificate | No
 
 async def _cut(ending: Ending, connections: Connections) -> None:
     """At the second signal, close what is open; end when nothing is left to cut."""
-    if not await _first_of(ending.over, ending.at_once, within=None):
+    if not await first_of(ending.over, ending.at_once, within=None):
         _log.warning("stopping-at-once", connections=len(connections))
         connections.cut()
 
@@ -226,30 +227,9 @@ def _report_faults(loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) 
     _seldom.error("callback-failed", message=context["message"], reason=type(exc).__name__, exc_info=exc)
 
 
-async def _first_of(stop: asyncio.Event, ready: asyncio.Event, within: float | None) -> bool:
-    """Wait until either event is set or the time is over; return whether to stop."""
-    waits = {asyncio.create_task(event.wait()) for event in (stop, ready)}
-    await asyncio.wait(waits, timeout=within, return_when=asyncio.FIRST_COMPLETED)
-    for task in waits:
-        task.cancel()
-    return stop.is_set()
-
-
 async def _watch(directory: Directory, reloader: Reloader, triggers: Triggers) -> None:
     async for hint in watch(directory.path, reloader.rescan, directory.wants):
         triggers.put(hint.trigger, hint.issuer, hint.file)
-
-
-async def _run_until_cancelled(work: Callable[[], Coroutine[object, object, None]]) -> None:
-    """Run a background task; if it ends by itself, the process ends."""
-    task = asyncio.current_task()
-    name = task.get_name() if task else ""
-    try:
-        await work()
-    except Exception as exc:
-        _log.error("task-died", code=TaskDied.code, task=name, reason=type(exc).__name__, exc_info=exc)
-        raise TaskDied(f"The task {name} failed; start with --log-level debug and report this.") from exc
-    raise TaskDied(f"The task {name} ended; start with --log-level debug and report this.")
 
 
 def _loop_factory(loop: Loop) -> Callable[[], asyncio.AbstractEventLoop] | None:

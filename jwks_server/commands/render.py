@@ -1,7 +1,6 @@
 """render DIR --out DIR2: write what serve would send as files, for an object store or a CDN."""
 
 import json
-import os
 import stat
 import sys
 import time
@@ -14,6 +13,7 @@ import click
 
 from jwks_server import atomic
 from jwks_server.commands import nginx, output
+from jwks_server.commands.apart import keep_apart
 from jwks_server.commands.arguments import Command, Folder, directory_argument, json_option, key_options
 from jwks_server.commands.layout import (
     HEADERS,
@@ -27,12 +27,11 @@ from jwks_server.commands.layout import (
     manifest,
     read_manifest,
 )
-from jwks_server.errors import ConfigError, OutputUnusable
+from jwks_server.errors import OutputUnusable
 from jwks_server.keys.policy import MAX_SECONDS
 from jwks_server.options.option import Group, Option, Whole
 from jwks_server.options.settings import Settings
 from jwks_server.source.issuers import published
-from jwks_server.text import reason
 
 _EPILOG = """Each page is written as it is, and as .gz and .br if they are smaller. manifest.json lists every file with
 its headers; _headers lists them in the format of Netlify and Cloudflare Pages. Each file is replaced in one rename,
@@ -85,7 +84,7 @@ def command(*, settings: Settings, to: str, form: str, every: int, as_json: bool
     """Write the exact bytes that serve would send for DIR to files."""
     found = published(settings)
     out = Path(to)
-    _keep_apart(settings.directory, out)
+    keep_apart(settings.directory, out)
     output.faults(found.faults)
     last = _last(out)
     files: Sequence[File] = last.files
@@ -114,35 +113,6 @@ def _for_nginx(out: Path, files: Sequence[File]) -> Mapping[str, bytes | PurePos
     whole = [file if file.body is not None else replace(file, body=(out / file.name).read_bytes()) for file in files]
     # Not resolve(): DIR2 may be a link that is swapped.
     return {nginx.INCLUDE: nginx.include(out.absolute()).encode(), **nginx.tree(whole)}
-
-
-def _keep_apart(directory: Path, out: Path) -> None:
-    """Refuse an output folder that overlaps the key directory: private keys would be published.
-
-    Raises:
-        ConfigError: They overlap, or a relative path leads nowhere.
-    """
-    try:
-        ours, theirs = _places(directory), _places(out)
-    except OSError as exc:  # a relative path, in a working directory that was deleted
-        raise ConfigError(
-            f"The place of {directory} or of --out {out} can't be found: {reason(exc)}; "
-            "change to a directory that exists, or give absolute paths."
-        ) from exc
-    for here in ours:
-        for there in theirs:
-            if here == there or here in there.parents or there in here.parents:
-                raise ConfigError(
-                    f"--out {out} and {directory} overlap, directly or through links, so keys would be published; "
-                    "use separate folders."
-                )
-
-
-def _places(folder: Path) -> set[Path]:
-    """List the place of a folder, and the targets of the links in it and in its folders."""
-    inside = (path for pattern in ("*", "*/*") for path in folder.glob(pattern))
-    links = (path for path in inside if os.path.islink(path))  # noqa: PTH114 - False, not an error, for an unreadable path
-    return {Path(os.path.realpath(path)) for path in (folder, *links)}
 
 
 def _last(out: Path) -> Manifest:

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from jwks_server.keys.assign import Assigned, Assignment
-from jwks_server.keys.jwk import PublicKey
+from jwks_server.keys.jwk import to_json
 from jwks_server.keys.keyset import Key, KeySet, Lifetime
-from jwks_server.keys.kinds import Use
 from jwks_server.keys.merge import merged
 from jwks_server.keys.policy import Policy
 from jwks_server.keys.writing import QUIET, Missing, Writing
@@ -178,14 +177,6 @@ def _keys(
             publish_at=said.publish_at,
             remove_at=said.remove_at,
         )
-
-
-def to_json(kid: str, alg: str, use: Use, public: PublicKey, *, x5c: bool) -> bytes:
-    """Write a JWK as compact UTF-8 JSON, its members in a fixed order (RFC 7517 section 4)."""
-    members: dict[str, str | list[str]] = {"kty": public.kind.kty, "kid": kid, "use": use, "alg": alg, **public.members}
-    if x5c:
-        members |= public.x5
-    return _COMPACT.encode(members).encode("utf-8")
 
 
 def _pending(key: Key) -> Key:

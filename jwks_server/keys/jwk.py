@@ -126,6 +126,14 @@ def _describe(key: PublicKeyTypes) -> str:
             return "A key of this kind"
 
 
+def to_json(kid: str, alg: str, use: Use, public: PublicKey, *, x5c: bool) -> bytes:
+    """Write a JWK as compact UTF-8 JSON, its members in a fixed order (RFC 7517 section 4)."""
+    members: dict[str, str | list[str]] = {"kty": public.kind.kty, "kid": kid, "use": use, "alg": alg, **public.members}
+    if x5c:
+        members |= public.x5
+    return _COMPACT.encode(members).encode("utf-8")
+
+
 def algorithm(kind: Kind, use: Use, rsa_alg: str, ed_alg: str) -> str | None:
     """Name the usual algorithm of a kind for a use; None if it has none (RFC 7518, RFC 8037, RFC 9864)."""
     if use == "enc":

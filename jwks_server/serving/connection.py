@@ -17,7 +17,6 @@ correct:
 """
 
 import asyncio
-from collections.abc import Callable
 from time import perf_counter, time
 from typing import cast
 
@@ -37,7 +36,7 @@ _BURST = 16
 # Looking a member up in its class takes longer than looking up a name.
 _IDLE = State.IDLE
 _ENDED = Event.ENDED
-_WITH_AIOHTTP = frozenset({State.ANSWERING, State.STALLED})
+WITH_AIOHTTP = frozenset({State.ANSWERING, State.STALLED})
 _WITH_HEADS = frozenset({State.READING, State.BLANK})
 _BETWEEN_REQUESTS = frozenset({State.IDLE, State.BLANK, State.LAST_CALL})
 
@@ -192,7 +191,7 @@ class HttpConnection(OpenConnection):
     def answered(self, answer: Answer) -> None:
         """Take note that aiohttp has written an answer, and let the cache learn it if the connection goes on."""
         written = self._recorder.end() if self._recorder else b""
-        if self.state not in _WITH_AIOHTTP:
+        if self.state not in WITH_AIOHTTP:
             return
         if not self._last:
             self._connections.learn(self._head, written, answer)
@@ -223,31 +222,3 @@ class HttpConnection(OpenConnection):
             self._answer_buffered()
         elif self.state is State.LINGERING:
             self._resume_reading()
-
-
-class _TimedConnection(HttpConnection):
-    """A connection that takes the time for the access log. Without the log, no connection pays for it."""
-
-    __slots__ = ()
-
-    def data_received(self, data: bytes) -> None:
-        """Take the time, unless a request is with aiohttp: what arrives meanwhile is another one."""
-        if self.state not in _WITH_AIOHTTP:
-            self.began = perf_counter()
-        super().data_received(data)
-
-
-def new_connection(connections: Connections) -> HttpConnection:
-    """Begin a connection."""
-    return (_TimedConnection if connections.log_access else HttpConnection)(connections)
-
-
-def http_connections(connections: Connections) -> Callable[[], HttpConnection]:
-    """Return the protocol factory for a listener without TLS."""
-
-    def begin() -> HttpConnection:
-        connection = new_connection(connections)
-        connections.admit(connection)
-        return connection
-
-    return begin

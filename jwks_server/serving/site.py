@@ -9,11 +9,11 @@ from aiohttp import web
 from jwks_server.address import AnyAddress
 from jwks_server.options.settings import Limits, Listening
 from jwks_server.serving.certificate import Certificate
-from jwks_server.serving.connection import http_connections, new_connection
 from jwks_server.serving.connections import Connections, LogAccess
 from jwks_server.serving.exchange import State
 from jwks_server.serving.handshakes import Handshakes
 from jwks_server.serving.listeners import Listener
+from jwks_server.serving.new_connection import http_connections, new_connection
 from jwks_server.serving.response_cache import ResponseCache
 from jwks_server.serving.tls_wire import TlsWire
 from jwks_server.stats import Traffic
