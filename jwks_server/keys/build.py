@@ -1,6 +1,5 @@
 """Assigned keys, policy, last set, time -> the key set: which keys are pending, published, retiring, gone."""
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -13,9 +12,6 @@ from jwks_server.keys.keyset import Key, KeySet, Lifetime
 from jwks_server.keys.merge import merged
 from jwks_server.keys.policy import Policy
 from jwks_server.keys.writing import QUIET, Missing, Writing
-
-# Making an encoder takes longer than a key does.
-_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
