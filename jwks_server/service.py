@@ -26,6 +26,7 @@ from jwks_server.serving.access import AccessLog
 from jwks_server.serving.certificate import Certificate
 from jwks_server.serving.connections import Connections
 from jwks_server.serving.descriptors import room_for_connections
+from jwks_server.serving.freed_memory import keep_one_heap
 from jwks_server.serving.response_cache import ResponseCache
 from jwks_server.serving.site import opened, prepared
 from jwks_server.serving.status import Reported
@@ -65,6 +66,7 @@ def run(settings: Settings) -> None:
         raise ParserMissing("aiohttp's parser in C is switched off or missing; unset AIOHTTP_NO_EXTENSIONS.")
     limits = replace(settings.limits, max_connections=room_for_connections(settings.limits.max_connections))
     settings = replace(settings, limits=limits, passphrase=passphrase(settings.passphrase_file))
+    keep_one_heap()
     gc.freeze()  # what the imports created stays, so that no collection needs to visit it
     with asyncio.Runner(loop_factory=_loop_factory(settings.loop)) as runner:
         runner.run(serve(settings))
