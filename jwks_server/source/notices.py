@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from watchfiles import Change
@@ -167,8 +168,9 @@ class Notices:
 
     def _close(self, group: _Group) -> None:
         self._groups.remove(group)
-        group.source.close()
         group.closed = True
+        with suppress(RuntimeError):  # the group's thread is asking it right now; it ends with the group
+            group.source.close()
         with group.lock:
             if group.thread:
                 signal.pthread_kill(group.thread, signal.SIGIO)
