@@ -12,12 +12,14 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from watchfiles import Change
 from watchfiles._rust_notify import RustNotify
 
 from jwks_server.source import inotify
+from jwks_server.text import well_formed
 
 # Opening a group keeps the interpreter's lock for 20 us for each directory.
 _GROUP = 256
@@ -97,6 +99,10 @@ class Notices:
         for path in (*new, *drop):
             self._leave(path)
         failures: list[OSError | RuntimeError] = []
+        odd = [path for path in new if well_formed(path) != path]
+        for path in odd:
+            del new[path]
+            failures = [RuntimeError("watchfiles takes only names in UTF-8")]
         paths = [*new, *self._small(len(new))]
         for start in range(0, len(paths), _GROUP):
             self._try(paths[start : start + _GROUP], new, failures)
@@ -167,8 +173,9 @@ class Notices:
 
     def _close(self, group: _Group) -> None:
         self._groups.remove(group)
-        group.source.close()
         group.closed = True
+        with suppress(RuntimeError):  # the group's thread is asking it right now; it ends with the group
+            group.source.close()
         with group.lock:
             if group.thread:
                 signal.pthread_kill(group.thread, signal.SIGIO)

@@ -203,4 +203,6 @@ def _describe(exc: BaseException) -> str:
     text = str(exc)
     if "limit reached" in text:
         return _NO_WATCH_LEFT
+    if "UTF-8" in text:
+        return "A folder's name is not UTF-8, so only the rescan finds changes in it; rename it."
     return _NO_DESCRIPTOR_LEFT if "Too many open files" in text else type(exc).__name__
