@@ -63,6 +63,7 @@ def test_two_aliases_in_a_release_have_their_own_names(release: str, tmp_path: P
     [
         ("jwks-server", {}, "jwks-server"),
         ("one", {}, "one-jwks-server"),
+        ("jwks-server-blue", {}, "jwks-server-blue-jwks-server"),
         ("one", {"nameOverride": "keys"}, "one-keys"),
         ("one", {"nameOverride": "keys", "fullnameOverride": "acme"}, "acme"),
         ("12345", {"fullnameOverride": "acme"}, "acme"),
