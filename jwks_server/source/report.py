@@ -17,8 +17,9 @@ from jwks_server.stats import Reloads
 from jwks_server.text import well_formed
 
 _LEVELS = {"file-refused": "error", "finding": "warning"}
-# At a start, more changes than these are counted in one line instead of listed.
+# At a start, more changes and findings than these are counted in one line instead of listed.
 _LISTED_AT_START = 20
+_LISTED = frozenset({"info", "warning"})
 _log = structlog.get_logger(__name__)
 
 
@@ -125,20 +126,22 @@ class Report:
             state_faults: What is wrong with the state, by code.
         """
         first = not self._loaded and bool(self._catalog.current.entries)
-        many = first and sum(_level(one) == "info" for step in steps for one in step.news.changes) > _LISTED_AT_START
+        changes = {step.issuer.path: (*step.news.changes, *findings.get(step.issuer.path, ())) for step in steps}
+        listed = sum(_level(one) in _LISTED for found in changes.values() for one in found)
+        many = first and listed > _LISTED_AT_START
         for step in steps:
             log = _log_of(step.issuer.path)
-            for change in (*step.news.changes, *findings.get(step.issuer.path, ())):
+            for change in changes[step.issuer.path]:
                 level = _level(change)
-                getattr(log, "debug" if many and level == "info" else level)(change.event, **change.fields)
+                getattr(log, "debug" if many and level in _LISTED else level)(change.event, **change.fields)
             self._log_faults(step.issuer.path, step.before, step.issuer.evaluation.faults)
         self._log_faults(ROOT, self._state_faults, state_faults)
         self._state_faults = state_faults
         if first:
             self._loaded = True
-            self._log_loaded()
+            self._log_loaded(sum(map(len, findings.values())))
 
-    def _log_loaded(self) -> None:
+    def _log_loaded(self, findings: int) -> None:
         """Sum up the first load, which may have been too much to list."""
         entries = self._catalog.current.entries.values()
         keys = Counter(key.state for entry in entries for key in (*entry.keyset.keys, *entry.keyset.pending))
@@ -152,6 +155,7 @@ class Report:
             pending=keys["pending"],
             retiring=keys["retiring"],
             refused=refused,
+            findings=findings,
         )
 
     def _log_faults(self, path: str, before: Mapping[str, JwksError], now: Mapping[str, JwksError]) -> None:
