@@ -19,8 +19,9 @@ from jwks_server.stats import Reloads
 from jwks_server.text import well_formed
 
 _LEVELS = {"file-refused": "error", "finding": "warning"}
-# At a start, more changes than these are counted in one line instead of listed.
+# At a start, more changes and findings than these are counted in one line instead of listed.
 _LISTED_AT_START = 20
+_LISTED = frozenset({"info", "warning"})
 # Log lines are written for this long in one piece.
 _SLICE_SECONDS = 0.002
 
@@ -128,13 +129,13 @@ class Report:
             findings: The findings that are new, by the issuer's path.
         """
         first = not self._loaded and bool(self._catalog.current.entries)
-        many = first and sum(_level(one) == "info" for step in steps for one in step.news.changes) > _LISTED_AT_START
         changes = [(step.issuer.path, change) for step in steps for change in step.news.changes]
         changes += [(path, finding) for path, found in findings.items() for finding in found]
+        many = first and sum(_level(change) in _LISTED for _, change in changes) > _LISTED_AT_START
         paused = time.monotonic()
         for path, change in changes:
             level = _level(change)
-            getattr(_log_of(path), "debug" if many and level == "info" else level)(change.event, **change.fields)
+            getattr(_log_of(path), "debug" if many and level in _LISTED else level)(change.event, **change.fields)
             if time.monotonic() - paused > _SLICE_SECONDS:
                 await asyncio.sleep(0)
                 paused = time.monotonic()
@@ -142,9 +143,9 @@ class Report:
             self._log_faults(path, step.before, step.issuer.evaluation.faults)
         if first:
             self._loaded = True
-            self._log_loaded()
+            self._log_loaded(sum(map(len, findings.values())))
 
-    def _log_loaded(self) -> None:
+    def _log_loaded(self, findings: int) -> None:
         """Sum up the first load, which may have been too much to list."""
         entries = self._catalog.current.entries.values()
         keys = Counter(key.state for entry in entries for key in (*entry.keyset.keys, *entry.keyset.pending))
@@ -158,6 +159,7 @@ class Report:
             pending=keys["pending"],
             retiring=keys["retiring"],
             refused=refused,
+            findings=findings,
         )
 
     def _log_faults(self, path: str, before: Mapping[str, JwksError], now: Mapping[str, JwksError]) -> None:
