@@ -1,6 +1,5 @@
 """Assigned keys, policy, last set, time -> the key set: which keys are pending, published, retiring, gone."""
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -8,15 +7,11 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from jwks_server.keys.assign import Assigned, Assignment
-from jwks_server.keys.jwk import PublicKey
+from jwks_server.keys.jwk import to_json
 from jwks_server.keys.keyset import Key, KeySet, Lifetime
-from jwks_server.keys.kinds import Use
 from jwks_server.keys.merge import merged
 from jwks_server.keys.policy import Policy
 from jwks_server.keys.writing import QUIET, Missing, Writing
-
-# Making an encoder takes longer than a key does.
-_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +173,6 @@ def _keys(
             publish_at=said.publish_at,
             remove_at=said.remove_at,
         )
-
-
-def to_json(kid: str, alg: str, use: Use, public: PublicKey, *, x5c: bool) -> bytes:
-    """Write a JWK as compact UTF-8 JSON, its members in a fixed order (RFC 7517 section 4)."""
-    members: dict[str, str | list[str]] = {"kty": public.kind.kty, "kid": kid, "use": use, "alg": alg, **public.members}
-    if x5c:
-        members |= public.x5
-    return _COMPACT.encode(members).encode("utf-8")
 
 
 def _pending(key: Key) -> Key:
