@@ -32,6 +32,7 @@ def any_value(option: Option) -> object:
         "--media-type": "application/jwk-set+json",
         "--unix-mode": "600",
         "--pattern": "*.pem x",
+        "--trusted-proxy": "10.0.0.0/8 unix",
     }
     if option.type is None:
         return True
