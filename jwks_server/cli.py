@@ -71,9 +71,7 @@ def serve(*, settings: Settings, log_format: Literal["console", "json"], log_lev
     from jwks_server.logs import logging_to_stderr  # noqa: PLC0415 - as the web server
 
     with logging_to_stderr(log_format, log_level):
-        service.log_start(settings.directory, changed(SERVE))
-        service.log_unknown_variables(unknown(os.environ))
-        service.run(settings)
+        service.run(settings, changed(SERVE), tuple(unknown(os.environ)))
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import os
 import platform
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -52,8 +52,13 @@ _log = structlog.get_logger(__name__)
 _seldom = Seldom(_log)
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, changed: str = "", ignored: Sequence[Unknown] = ()) -> None:
     """Serve until SIGTERM or SIGINT.
+
+    Args:
+        settings: What to serve, and how.
+        changed: The options that are not at their defaults, for the log.
+        ignored: The environment variables that have no effect.
 
     Raises:
         ListenError: An address can't be listened on.
@@ -67,19 +72,16 @@ def run(settings: Settings) -> None:
     limits = replace(settings.limits, max_connections=room_for_connections(settings.limits.max_connections))
     settings = replace(settings, limits=limits, passphrase=passphrase(settings.passphrase_file))
     keep_one_heap()
+    _log_start(settings.directory, changed)
+    _log_unknown_variables(ignored)
     gc.freeze()  # what the imports created stays, so that no collection needs to visit it
     with asyncio.Runner(loop_factory=_loop_factory(settings.loop)) as runner:
         runner.run(serve(settings))
     signals.ignore()
 
 
-def log_start(directory: Path, changed: str) -> None:
-    """Log what starts.
-
-    Args:
-        directory: The key directory.
-        changed: The options that are not at their defaults.
-    """
+def _log_start(directory: Path, changed: str) -> None:
+    """Log what starts, once the settings are known to be possible: a wrong usage is one sentence."""
     _log.info(
         "starting",
         version=__version__,
@@ -89,7 +91,7 @@ def log_start(directory: Path, changed: str) -> None:
     )
 
 
-def log_unknown_variables(variables: Iterable[Unknown]) -> None:
+def _log_unknown_variables(variables: Iterable[Unknown]) -> None:
     """Log the environment variables that have no effect."""
     for one in variables:
         _log.warning("variable-ignored", code=CODE, variable=one.name, nearest=one.nearest, reason=one.reason)
