@@ -190,11 +190,3 @@ def _x5_members(found: FoundKey) -> dict[str, str | list[str]]:
 
 def _uint(value: int) -> str:
     return b64url(value.to_bytes((value.bit_length() + 7) // 8, "big"))
-
-
-def to_json(kid: str, alg: str, use: Use, public: PublicKey, *, x5c: bool) -> bytes:
-    """Write a JWK as compact UTF-8 JSON, its members in a fixed order (RFC 7517 section 4)."""
-    members: dict[str, str | list[str]] = {"kty": public.kind.kty, "kid": kid, "use": use, "alg": alg, **public.members}
-    if x5c:
-        members |= public.x5
-    return _COMPACT.encode(members).encode("utf-8")
