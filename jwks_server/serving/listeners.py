@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import errno
 import os
 import socket
 import stat
@@ -105,7 +106,10 @@ async def _server(factory: Factory, address: AnyAddress, how: Listening) -> asyn
     match address:
         case Address(host, port):
             reuse = how.reuse_port or None
-            return await loop.create_server(factory, host, port, backlog=_ACCEPTED_AT_ONCE, reuse_port=reuse)
+            server = await loop.create_server(factory, host, port, backlog=_ACCEPTED_AT_ONCE, reuse_port=reuse)
+            if not server.sockets:  # the event loop passes over a family that the kernel doesn't have
+                raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+            return server
         case UnixAddress(path):
             return await loop.create_unix_server(
                 factory, sock=_unix_socket(str(path), how.unix_mode), backlog=_ACCEPTED_AT_ONCE

@@ -1,6 +1,7 @@
 """Where the program listens: unix sockets, descriptors that were handed down, shared ports."""
 
 import asyncio
+import os
 import signal
 import socket
 import stat
@@ -43,10 +44,13 @@ async def ask(port: int) -> bytes:
         return reply
 
 
-async def failure(*arguments: str, pass_fds: Sequence[int] = ()) -> bytes:
+async def failure(*arguments: str, pass_fds: Sequence[int] = (), **environment: str) -> bytes:
     """Run the program, which fails; give the last line that it writes."""
     process = await asyncio.create_subprocess_exec(
-        *(SCRIPT, "serve", *arguments), stderr=asyncio.subprocess.PIPE, pass_fds=pass_fds
+        *(SCRIPT, "serve", *arguments),
+        stderr=asyncio.subprocess.PIPE,
+        pass_fds=pass_fds,
+        env={**os.environ, **environment},
     )
     async with asyncio.timeout(HANG_SECONDS):
         _, stderr = await process.communicate()
@@ -197,3 +201,19 @@ async def test_descriptor_without_a_parent(keys: Path) -> None:
             assert statuses(await reader.read()) == [200]
             writer.close()
         assert await server.end() == 0
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+async def test_kernel_without_ipv6(keys: Path, tmp_path: Path, loop: str) -> None:
+    """An address for which the kernel has no sockets is an error, although the event loop passes over it."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import asyncio, uvloop\n"
+        "class Nothing:\n    sockets = ()\n    def close(self): pass\n"
+        "async def create_server(*arguments, **named):\n    return Nothing()\n"
+        "asyncio.BaseEventLoop.create_server = create_server\n"
+        "class Loop(uvloop.Loop):\n    create_server = create_server\n"
+        "uvloop.new_event_loop = Loop\n"
+    )
+    options = (str(keys), "--bind", "[::]:0", "--admin-bind", "off", "--loop", loop)
+    line = await failure(*options, PYTHONPATH=str(tmp_path))
+    assert b"[::]:0 can't be listened on (Address family not supported by protocol)" in line
