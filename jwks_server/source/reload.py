@@ -119,7 +119,6 @@ class Reloader:
         if everything(hints):
             cost = self._whole_cost + time.thread_time() - began_here
             self.rescan.read(cost, changed=any(step.news.decided for step in steps))
-        self.started.set()
         decided = [step.issuer.path for step in steps if step.news.decided and not step.news.gone]
         # Clients don't wait for this: what it looks over is published.
         findings = await in_thread(partial(self._issuers.lint, decided, self._clock())) if decided else {}
@@ -127,6 +126,7 @@ class Reloader:
         if findings:
             self._report.show(steps, self._issuers.by_path, self._clock())
         await self._report.log(steps, findings)
+        self.started.set()  # after the log of the start, which is short if there is much
 
     def _changes(self, steps: Iterable[Step], current: Edition) -> _Changes | None:
         """Find what the next edition changes; None if the current one stays."""
