@@ -244,7 +244,7 @@ async def test_restart_with_an_emptied_folder(tmp_path: Path, emptied: str) -> N
     for name, number in (("", 0), ("acme", 1), ("beta", 2)):
         (keys / name).mkdir(parents=True, exist_ok=True)
         (keys / name / "a.pem").write_bytes(PEMS[number])
-    flags = ("--state", str(state), "--retain", "3600", "--log-level", "debug")
+    flags = ("--state", str(state), "--retain", "3600")
     path = emptied.rstrip("/") + PATH
     async with serving(keys, *flags) as server:
         (keys / emptied.strip("/") / "a.pem").unlink()
