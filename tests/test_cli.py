@@ -114,6 +114,7 @@ async def test_console_logs_are_lines_for_people(tmp_path: Path) -> None:
     )
     assert process.stderr is not None
     async with asyncio.timeout(HANG_SECONDS):
+        assert b"starting" in await process.stderr.readline()
         line = (await process.stderr.readline()).decode()
         process.terminate()
         await process.communicate()
@@ -147,6 +148,7 @@ async def test_early_signals(tmp_path: Path, number: signal.Signals) -> None:
         process.send_signal(number)
         if number is signal.SIGHUP:
             process.stdin.write(b"\n")
+            assert b"starting" in await process.stderr.readline()
             assert b"key-published" in await process.stderr.readline()
             process.terminate()
         _, stderr = await process.communicate()
@@ -162,6 +164,7 @@ async def test_names_can_not_steer_the_terminal(tmp_path: Path) -> None:
     )
     assert process.stderr is not None
     async with asyncio.timeout(HANG_SECONDS):
+        assert b"starting" in await process.stderr.readline()
         line = await process.stderr.readline()
         process.terminate()
         await process.communicate()
@@ -226,6 +229,7 @@ def test_passphrase_from_a_pipe(tmp_path: Path) -> None:
         try:
             assert process.stderr is not None
             fifo.write_bytes(PASSPHRASE)
+            assert b"starting" in process.stderr.readline()
             assert b"key-published" in process.stderr.readline()
             replace(tmp_path / "b.pem", private_pem(key("P-384"), encrypted=True), temporary="tmp")
             while b"b.pem" not in (line := process.stderr.readline()):

@@ -149,7 +149,7 @@ async def test_metrics_and_status_name_the_issuer(tmp_path: Path) -> None:
     for name, number in (("acme", 0), ("beta", 1), (os.fsdecode(b"\xff"), 2)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.pem").write_bytes(PEMS[number])
-    async with serving(tmp_path) as server:
+    async with serving(tmp_path, "--metrics-per-issuer") as server:
         url = f"http://127.0.0.1:{server.admin}"
         async with aiohttp.ClientSession() as session:
             async with session.get(url + "/status") as reply:
@@ -224,7 +224,7 @@ async def test_restart(tmp_path: Path) -> None:
         (keys / name).mkdir(parents=True)
         (keys / name / "a.pem").write_bytes(PEMS[number])
         (keys / name / "b.pem").write_bytes(PEMS[number + 1])
-    flags = ("--state", str(state), "--retain", "3600")
+    flags = ("--state", str(state), "--retain", "3600", "--log-level", "debug")
     async with serving(keys, *flags) as server:
         first = {one["kid"]: one["first_published"] for one in server.logs if one["event"] == "key-published"}
         (keys / "acme" / "b.pem").unlink()

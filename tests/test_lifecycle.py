@@ -174,7 +174,7 @@ async def test_state_across_restarts(tmp_path: Path) -> None:
     keys, state = tmp_path / "keys", tmp_path / "state.json"
     keys.mkdir()
     put(keys, 0, 1, 2)
-    flags = ("--state", str(state), "--retain", "3600")
+    flags = ("--state", str(state), "--retain", "3600", "--log-level", "debug")
     async with serving(keys, *flags) as server:
         first = {one["kid"]: one["first_published"] for one in server.logs if one["event"] == "key-published"}
         (keys / "1.pem").unlink()
