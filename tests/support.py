@@ -148,13 +148,14 @@ def run(*arguments: str | Path, stdin: bytes = b"", **environment: str) -> subpr
 class Running:
     """A server in a process of its own."""
 
+    tls: ssl.SSLContext | None = None
+
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.logs: list[dict[str, Any]] = []
         self.stderr = b""
         self.port = 0
         self.admin = 0
-        self.tls: ssl.SSLContext | None = None
         self._lines: asyncio.Queue[bytes] = asyncio.Queue()
         self._reading = asyncio.create_task(self._read())
 

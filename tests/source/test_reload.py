@@ -99,7 +99,9 @@ async def lines_of_a_start(path: Path, state: Path | None = None) -> list[tuple[
     """Start, and count the lines by event and level."""
     with capture_logs() as logs:
         file = StateFile(state) if state else None
-        await Reloader(Directory(path, ["*.pem"]), Policy(), Catalog(), ENDPOINT, timing=Timing(), state=file).reload()
+        one = Reloader(Directory(path, ["*.pem"]), Policy(), Catalog(), ENDPOINT, timing=Timing(), state=file)
+        await one.reload()
+        await one.state.save()
     told = Counter((line["event"], line["log_level"]) for line in logs if line["event"] != "finding")
     return sorted((event, level, number) for (event, level), number in told.items())
 

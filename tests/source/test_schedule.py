@@ -145,6 +145,7 @@ async def test_the_swap_is_on_time_while_the_directory_hangs(
     with capture_logs() as logs:
         async with running(tmp_path) as house:
             await house.prepared()
+            await house.reloader.state.save()
             await house.hang(trigger)
             before, written = len(logs), house.state.read_bytes()
             await house.at(9.999)
@@ -155,6 +156,7 @@ async def test_the_swap_is_on_time_while_the_directory_hangs(
             house.directory.open.set()
             event = "key-published" if word == "publish_at" else "key-removed"
             await house.until(lambda: event in [one["event"] for one in logs[before:]])
+            await house.reloader.state.save()
             assert house.state.read_bytes() != written
             assert [one["event"] for one in logs[before:]].count(event) == 1
     assert house.sets == [(keys[0], 0.0), (keys[1], 10.0)]
