@@ -19,6 +19,8 @@ def too_early_until(before: KeySet | None, after: KeySet | None, known: float | 
     Returns:
         The time in seconds since the epoch; None if a key is safe to sign with, or nothing was replaced.
     """
+    if before is after:
+        return known if known is not None and known > now else None
     signing = list(_signing(after))
     until = min((key.safe_to_sign_at or 0.0 for key in signing), default=0.0)
     if until <= now:

@@ -28,12 +28,14 @@ class Step:
         news: What the step gave.
         before: What was wrong before it, by code.
         rebuilt: Whether its set is another one than before.
+        changed: Whether anything is another than before: most issuers that a rescan looks at are as they were.
     """
 
     issuer: Issuer
     news: News
     before: Mapping[str, JwksError]
     rebuilt: bool
+    changed: bool = True
 
 
 class Issuers:
@@ -99,15 +101,17 @@ class Issuers:
         known = issuer is not None
         if issuer is None:
             issuer = Issuer(path, self._directory.folder(path), self._rules, self._endpoint, self.remembered.peek(path))
-        before, last = issuer.evaluation.faults, issuer.evaluation.keyset
+        before = issuer.evaluation
         news = issuer.step(seen, now, served, alone=alone)
         if news.gone:
             self.by_path.pop(path, None)
-            return Step(issuer, news, before, rebuilt=True) if known else None
+            return Step(issuer, news, before.faults, rebuilt=True) if known else None
         if not known:
             self.by_path[path] = issuer
             self.remembered.take(path)
-        return Step(issuer, news, before, rebuilt=issuer.evaluation.keyset is not last)
+        after = issuer.evaluation
+        changed = not known or after is not before
+        return Step(issuer, news, before.faults, rebuilt=after.keyset is not before.keyset, changed=changed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from functools import partial
 
 from jwks_server.errors import SourceError
+from jwks_server.keys.changes import Change
 from jwks_server.keys.evaluation import Rules
 from jwks_server.keys.policy import Policy
 from jwks_server.options.settings import Timing
@@ -113,7 +114,7 @@ class Reloader:
         if changes:
             self._catalog.publish(*changes)
         self._schedule.note(step.issuer.path for step in steps)
-        self._report.show(steps, self._issuers.by_path, self._clock())
+        self._report.show(steps, self._issuers.by_path)
         self._report.record(hints, steps, at=self._clock(), seconds=time.monotonic() - began, scan=self._cost)
         self.state.wake()
         if everything(hints):
@@ -121,12 +122,18 @@ class Reloader:
             self.rescan.read(cost, changed=any(step.news.decided for step in steps))
         decided = [step.issuer.path for step in steps if step.news.decided and not step.news.gone]
         # Clients don't wait for this: what it looks over is published.
-        findings = await in_thread(partial(self._issuers.lint, decided, self._clock())) if decided else {}
+        findings = await in_thread(partial(self._look_over, steps, decided)) if steps else {}
         self._schedule.note(decided)
         if findings:
-            self._report.show(steps, self._issuers.by_path, self._clock())
+            self._report.show(steps, self._issuers.by_path)
         await self._report.log(steps, findings)
         self.started.set()  # after the log of the start, which is short if there is much
+
+    def _look_over(self, steps: Sequence[Step], decided: Sequence[str]) -> Mapping[str, Sequence[Change]]:
+        """Check what was decided; return the findings that are new. Runs in a thread."""
+        now = self._clock()
+        self._report.judge(steps, self._issuers.by_path, now)
+        return self._issuers.lint(decided, now) if decided else {}
 
     def _changes(self, steps: Iterable[Step], current: Edition) -> _Changes | None:
         """Find what the next edition changes; None if the current one stays."""
@@ -168,7 +175,8 @@ class Reloader:
         except SourceError as error:
             seen = {ROOT: error}
         self._cost = time.thread_time() - started + self._directory.cost
-        steps = (*swapped, *self._issuers.take(seen, due, now, base.entries))
+        taken = self._issuers.take(seen, due, now, base.entries)
+        steps = (*swapped, *(step for step in taken if step.changed))
         if any(step.rebuilt for step in steps):
             self._issuers.remembered.put(self._issuers.keysets())
         changes = self._changes(steps, base)

@@ -10,6 +10,7 @@ import structlog
 from jwks_server.errors import DirectoryMissing, DirectoryUnreadable, JwksError
 from jwks_server.keys.changes import Change
 from jwks_server.keys.early import too_early_until
+from jwks_server.keys.keyset import KeySet
 from jwks_server.published.catalog import ROOT, Catalog
 from jwks_server.source.directory import Directory
 from jwks_server.source.issuer import Issuer
@@ -41,33 +42,46 @@ class Report:
         self._directory = directory
         self._catalog = catalog
         self._reloads = reloads
+        self._judged: dict[str, KeySet | None] = {}
         self._faults: Mapping[str, tuple[JwksError, ...]] = {}
         self._state_faults: Mapping[str, JwksError] = {}
         self._loaded = False
 
-    def show(self, steps: Iterable[Step], issuers: Mapping[str, Issuer], now: float) -> None:
+    def show(self, steps: Iterable[Step], issuers: Mapping[str, Issuer]) -> None:
         """Let status and metrics see what was decided.
+
+        Args:
+            steps: What became of each issuer.
+            issuers: All issuers, by their path.
+        """
+        changed = {step.issuer.path for step in steps}
+        if not changed:
+            return
+        shown = dict(self._reloads.issuers)
+        for path in changed & issuers.keys():
+            shown[path] = issuers[path].evaluation
+        for path in changed - issuers.keys():
+            shown.pop(path, None)
+        if shown.keys() != self._reloads.issuers.keys():
+            shown = {path: shown[path] for path in sorted(shown)}
+        self._reloads.issuers = shown
+
+    def judge(self, steps: Iterable[Step], issuers: Mapping[str, Issuer], now: float) -> None:
+        """Find out for which issuers whatever is signed now is signed too early. Runs in a thread: it compares sets.
 
         Args:
             steps: What became of each issuer.
             issuers: All issuers, by their path.
             now: In seconds since the epoch.
         """
-        changed = {step.issuer.path for step in steps}
-        if not changed:
-            return
-        shown, early = dict(self._reloads.issuers), dict(self._reloads.too_early)
-        for path in changed:
-            last = shown.pop(path, None) if path not in issuers else shown.get(path)
-            until = early.pop(path, None)
-            if path in issuers:
-                shown[path] = one = issuers[path].evaluation
-                until = too_early_until(last.served if last else None, one.served, until, now)
-                if until is not None:
+        early = dict(self._reloads.too_early)
+        for path in {step.issuer.path for step in steps}:
+            last, known = self._judged.pop(path, None), early.pop(path, None)
+            if issuer := issuers.get(path):
+                self._judged[path] = served = issuer.evaluation.served
+                if (until := too_early_until(last, served, known, now)) is not None:
                     early[path] = until
-        if shown.keys() != self._reloads.issuers.keys():
-            shown = {path: shown[path] for path in sorted(shown)}
-        self._reloads.issuers, self._reloads.too_early = shown, early
+        self._reloads.too_early = early
 
     def record(self, hints: Collection[Hint], steps: Sequence[Step], *, at: float, seconds: float, scan: float) -> None:
         """Count a reload, and take note of what is wrong.
@@ -92,7 +106,8 @@ class Report:
         ):
             self._reloads.last_scan = at
         published = any(step.news.entry or step.news.gone for step in steps)
-        failed = self._state_faults or any(step.issuer.evaluation.faults for step in steps)
+        looked_at = self._faults.keys() if everything(hints) else {well_formed(hint.issuer) for hint in hints}
+        failed = self._state_faults or looked_at & self._faults.keys()
         self._reloads.add(
             sorted({hint.trigger for hint in hints}) or ["start"],
             "failed" if failed else "published" if published else "unchanged",
