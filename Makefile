@@ -104,6 +104,7 @@ conformance: $(VENV)/test ## Run REDbot and schemathesis against the server.
 bench: $(VENV)/dev ## Measure the server beside nginx, Go, plain aiohttp and a C floor.
 	cd tests && ../$(BIN)/python -m bench.rotation
 	cd tests && ../$(BIN)/python -m bench.issuers
+	cd tests && ../$(BIN)/python -m bench.large
 	cd tests && ../$(BIN)/python -m bench.scrapes
 	cd tests && ../$(BIN)/python -m bench.compare
 

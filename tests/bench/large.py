@@ -279,6 +279,7 @@ def countdown(directory: Path, code: Path | None) -> Figures:
     _fill_issuers(directory, _SOME_ISSUERS, {"jwks.toml": policy})
     with serving(directory, code) as server:
         paths = [f"/issuer-{number}{PATH}" for number in (0, _SOME_ISSUERS // 2, _SOME_ISSUERS - 1)]
+        _until(server, paths[-1])
         connection = server.connection()
         before = {path: ask(connection, "HEAD", path)[0] for path in paths}
         time.sleep(max(0.0, moment - time.time() - 25))
