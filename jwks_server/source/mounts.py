@@ -1,5 +1,6 @@
 """Mounts that keep Kubernetes from updating a key: a subPath mount stays at one version of its volume."""
 
+import os
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -33,12 +34,10 @@ def table() -> tuple[Mount, ...]:
 
 def subpaths(directory: Path, mounts: Collection[Mount]) -> frozenset[str]:
     """Find the names in a directory that are mounts of their own; ``.`` is the directory itself."""
-    try:
-        here = directory.resolve()
-    except OSError:
-        return frozenset()
-    inside = {one.point.name for one in mounts if one.point.parent == here}
-    bound = any(one.point == here and _TIMESTAMPED.search(one.root) for one in mounts)
+    here = os.path.realpath(directory)
+    points = [os.path.split(str(one.point)) for one in mounts]  # text, since this is done for thousands of folders
+    inside = {name for folder, name in points if folder == here and name}
+    bound = any(str(one.point) == here and _TIMESTAMPED.search(one.root) for one in mounts)
     return frozenset(inside | ({"."} if bound else set()))
 
 

@@ -111,10 +111,13 @@ def _fill_issuers(directory: Path, count: int, more: Mapping[str, bytes] | None 
 
 
 def _until(server: Beating, path: str, last: str = "") -> float:
-    """Ask for an issuer's set until it has another entity tag than the last one; return the time."""
+    """Ask for an issuer's set until it has another entity tag than the last one; return the time.
+
+    A set that isn't there yet is asked for less often, since the server is busy then.
+    """
     connection = server.connection()
-    while ask(connection, "HEAD", path)[0] in {"", last}:
-        time.sleep(0.001)
+    while (tag := ask(connection, "HEAD", path)[0]) in {"", last}:
+        time.sleep(0.001 if tag else 0.02)
     connection.close()
     return time.perf_counter()
 
