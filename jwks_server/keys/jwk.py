@@ -23,9 +23,6 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 MIN_RSA_BITS = 2048
 MIN_RSA_EXPONENT = 3
 
-# Making an encoder takes longer than a key does.
-_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:

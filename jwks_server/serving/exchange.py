@@ -49,11 +49,6 @@ class Event(Enum):
     __hash__ = object.__hash__  # as above
 
 
-for _members in (State, Event):
-    for _member in _members:
-        # Python 3.11 would look each member up by a function in Python, every time; later versions do this themselves.
-        type.__setattr__(_members, _member.name, _member)
-
 # The client, the kernel, the clock and the shutdown cause these; their timing is not this program's.
 EXTERNAL = frozenset({Event.WRITE_PAUSED, Event.WRITE_RESUMED, Event.TURN, Event.STOPPED, Event.LOST})
 
