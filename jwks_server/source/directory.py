@@ -5,7 +5,6 @@ import os
 import re
 import stat
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +17,7 @@ from jwks_server.published.catalog import ROOT
 from jwks_server.source.folder import Folder, is_recent
 from jwks_server.source.passphrase import read_passphrase
 from jwks_server.source.patience import Patience
+from jwks_server.source.triggers import Files
 from jwks_server.source.volume import DATA_LINK, Arrival, Open, arrived, folders, steadily
 from jwks_server.text import reason
 
@@ -29,16 +29,7 @@ Seen = Observation | SourceError
 _ISSUER_NAME = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
 
 
-_ALL: Mapping[str, Collection[str] | None] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What to look at; see ``Directory.read``."""
-
-    issuers: Collection[str]
-    everything: bool
-    files: Mapping[str, Collection[str] | None]
+_NONE_NAMED: Files = MappingProxyType({})
 
 
 class Directory:
@@ -86,20 +77,14 @@ class Directory:
         for folder in (self._root, *self._folders.values()):
             folder.forget()
 
-    def read(
-        self,
-        issuers: Collection[str] = (),
-        *,
-        everything: bool = True,
-        files: Mapping[str, Collection[str] | None] = _ALL,
-    ) -> Mapping[str, Seen]:
+    def read(self, files: Files = _NONE_NAMED, *, everything: bool = True) -> Mapping[str, Seen]:
         """Read the directory as it is at one moment.
 
         Args:
-            issuers: The paths of the issuers to observe; with the directory's own path, also new folders.
-            everything: Whether to observe all others too. It happens anyway if the directory itself was swapped.
-            files: The names of the files to look at in an issuer's folder, by its path; the others are as they were.
-                None, or no entry, stands for all of them.
+            files: What to look at: the issuers by their path, each with the names of files in its folder; its other
+                files are as they were. With all files of the directory itself, also new folders.
+            everything: Whether to observe all files of all issuers. It happens anyway if the directory itself was
+                swapped.
 
         Returns:
             What was seen, or what is wrong, by the issuer's path. A folder without key files and ``jwks.toml``
@@ -109,14 +94,14 @@ class Directory:
             DirectoryMissing: There is nothing at the path.
             DirectoryUnreadable: The path is not a directory, it can't be read, or it was swapped during each read.
         """
-        return self._patience.run(lambda: self._seen(_Asked(issuers, everything, files)))
+        return self._patience.run(lambda: self._seen(files, everything=everything))
 
-    def _seen(self, asked: _Asked) -> Mapping[str, Seen]:
+    def _seen(self, files: Files, *, everything: bool) -> Mapping[str, Seen]:
         self._refresh_passphrase()
         try:
             read = self._patience.ask(
                 str(self.path),
-                lambda: steadily(lambda here: self._read(here, asked), self.path),
+                lambda: steadily(lambda here: self._read(here, files, everything=everything), self.path),
             )
         except FileNotFoundError as exc:
             raise DirectoryMissing(f"There is no directory {self.path}; create it, or mount it.") from exc
@@ -149,16 +134,16 @@ class Directory:
             for folder in (self._root, *self._folders.values()):
                 folder.clear()
 
-    def _read(self, here: Open, asked: _Asked) -> tuple[object, Mapping[str, Seen]]:
+    def _read(self, here: Open, files: Files, *, everything: bool) -> tuple[object, Mapping[str, Seen]]:
         version = (here.identity, here.link)
         self._arrival = arrived(here.top, self._arrival, partial(os.path.realpath, self.path))
-        everything = asked.everything or version != self._version
-        files = _ALL if everything else asked.files
-        names = {issuer.removeprefix(ROOT) for issuer in asked.issuers if issuer != ROOT}
-        if everything:
+        names = {issuer.removeprefix(ROOT) for issuer in files if issuer != ROOT}
+        look_at_root = ROOT in files
+        if everything or version != self._version:
             names |= self._folders.keys()
+            look_at_root, files = True, _NONE_NAMED
         found: dict[str, Seen] = {}
-        if everything or ROOT in asked.issuers:
+        if look_at_root:
             if files.get(ROOT) is None:
                 names |= self._listed(here) - self._folders.keys()
             found[ROOT] = self._root.read(

@@ -17,6 +17,7 @@ from jwks_server.source.directory import Directory, Seen
 from jwks_server.source.issuer import Issuer, News
 from jwks_server.source.remembered import Remembered
 from jwks_server.source.state import StateFile
+from jwks_server.source.triggers import Files
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Issuers:
         """Return the paths of those that time alone changes."""
         return {path for path, issuer in self.by_path.items() if now >= issuer.evaluation.due}
 
-    def waits_for(self, due: Iterable[str]) -> dict[str, Collection[str] | None]:
+    def waits_for(self, due: Iterable[str]) -> Files:
         """Return the names of the files that must be looked at when the time of these issuers has come.
 
         Returns:

@@ -168,10 +168,9 @@ class Reloader:
         seen: Mapping[str, Seen]
         try:
             if everything(hints):
-                seen = self._directory.read(self._issuers.by_path)
+                seen = self._directory.read(dict.fromkeys(self._issuers.by_path))
             else:
-                files = named(hints, self._issuers.waits_for(due))
-                seen = self._directory.read(files, everything=False, files=files)
+                seen = self._directory.read(named(hints, self._issuers.waits_for(due)), everything=False)
         except SourceError as error:
             seen = {ROOT: error}
         self._cost = time.thread_time() - started + self._directory.cost

@@ -17,6 +17,8 @@ class Trigger(StrEnum):
 
 # Stands for an issuer's path when it isn't known which issuer a trigger is about.
 EVERYWHERE = ""
+# Names of files by the path of their issuer; None stands for all files in its folder.
+Files = Mapping[str, Collection[str] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +41,14 @@ def everything(hints: Collection[Hint]) -> bool:
     return not hints or any(hint.issuer == EVERYWHERE for hint in hints)
 
 
-def named(hints: Iterable[Hint], due: Mapping[str, Collection[str] | None]) -> Mapping[str, Collection[str] | None]:
+def named(hints: Iterable[Hint], due: Files) -> Files:
     """Return the names of the files to look at, by the path of their issuer; None stands for the whole folder.
 
     Args:
         hints: What has happened.
         due: The same for the issuers whose time has come. A schedule by itself is no reason to look at more.
     """
-    found = dict(due)
+    found: dict[str, Collection[str] | None] = dict(due)
     for hint in hints:
         names = found.get(hint.issuer, ())
         if hint.trigger is not Trigger.SCHEDULE or hint.issuer not in due:

@@ -216,11 +216,11 @@ def test_only_what_is_asked_for(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.pem").write_bytes(public_pem(key("P-256")))
     directory = Directory(tmp_path, PATTERNS)
-    assert set(directory.read(["/a"], everything=False)) == {"/", "/a", "/b"}  # the first look is at everything
-    assert set(directory.read(["/a"], everything=False)) == {"/a"}
+    assert set(directory.read({"/a": None}, everything=False)) == {"/", "/a", "/b"}  # the first look is at everything
+    assert set(directory.read({"/a": None}, everything=False)) == {"/a"}
     (tmp_path / "c").mkdir()
-    assert set(directory.read(["/a"], everything=False)) == {"/a"}
-    assert set(directory.read(["/"], everything=False)) == {"/", "/c"}
+    assert set(directory.read({"/a": None}, everything=False)) == {"/a"}
+    assert set(directory.read({"/": None}, everything=False)) == {"/", "/c"}
     assert set(directory.read()) == {"/", "/a", "/b", "/c"}
 
 

@@ -60,7 +60,7 @@ def test_a_named_file_is_the_only_one_that_is_looked_at(tmp_path: Path, monkeypa
         return stat(path, **named)
 
     monkeypatch.setattr(os, "stat", record)
-    found = directory.read(["/"], everything=False, files={"/": {"0.pem", "2.pem", "3.pem", "other.txt"}})
+    found = directory.read({"/": {"0.pem", "2.pem", "3.pem", "other.txt"}}, everything=False)
     monkeypatch.undo()
     seen = found["/"]
     assert isinstance(seen, Observation)
@@ -81,6 +81,6 @@ def test_another_folder_at_the_place_is_read_whole(tmp_path: Path) -> None:
     directory.read()
     (tmp_path / "keys").rename(tmp_path / "last")
     (tmp_path / "next").rename(tmp_path / "keys")
-    seen = directory.read(["/"], everything=False, files={"/": {"other.pem"}})["/"]
+    seen = directory.read({"/": {"other.pem"}}, everything=False)["/"]
     assert isinstance(seen, Observation)
     assert list(seen.files) == ["next.pem"]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,7 +17,7 @@ from jwks_server.published.pages import Endpoint
 from jwks_server.source.directory import Directory, Seen
 from jwks_server.source.reload import Reloader
 from jwks_server.source.state import StateFile
-from jwks_server.source.triggers import Trigger, Triggers
+from jwks_server.source.triggers import Files, Trigger, Triggers
 
 ENDPOINT = Endpoint("/.well-known/jwks.json")
 
@@ -63,14 +63,8 @@ async def test_one_reload_at_a_time_and_one_more(tmp_path: Path) -> None:
     reads = []
 
     class Gated(Directory):
-        def read(
-            self,
-            issuers: Collection[str] = (),
-            *,
-            everything: bool = True,
-            files: Mapping[str, Collection[str] | None] = MappingProxyType({}),
-        ) -> Mapping[str, Seen]:
-            seen = super().read(issuers, everything=everything, files=files)
+        def read(self, files: Files = MappingProxyType({}), *, everything: bool = True) -> Mapping[str, Seen]:
+            seen = super().read(files, everything=everything)
             reads.append(seen)
             loop.call_soon_threadsafe(started.set)
             asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result()

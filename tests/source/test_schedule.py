@@ -1,7 +1,7 @@
 """What time alone changes: prepared before its moment, and swapped in at it, with the clock in the test's hand."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from jwks_server.source.clock import Clock
 from jwks_server.source.directory import Directory, Seen
 from jwks_server.source.reload import Reloader
 from jwks_server.source.state import StateFile
-from jwks_server.source.triggers import Trigger, Triggers
+from jwks_server.source.triggers import Files, Trigger, Triggers
 
 START = 1_800_000_000.0
 PEMS = [public_pem(key("P-256", number)) for number in range(4)]
@@ -35,19 +35,13 @@ class Gated(Directory):
         self.open.set()
         self.reads = 0
 
-    def read(
-        self,
-        issuers: Collection[str] = (),
-        *,
-        everything: bool = True,
-        files: Mapping[str, Collection[str] | None] = MappingProxyType({}),
-    ) -> Mapping[str, Seen]:
+    def read(self, files: Files = MappingProxyType({}), *, everything: bool = True) -> Mapping[str, Seen]:
         """Wait until the gate is open, and read."""
         if not self.open.is_set():
             self.loop.call_soon_threadsafe(self.reading.set)
             asyncio.run_coroutine_threadsafe(self.open.wait(), self.loop).result()
         self.reads += 1
-        return super().read(issuers, everything=everything, files=files)
+        return super().read(files, everything=everything)
 
 
 class House:
