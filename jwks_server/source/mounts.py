@@ -18,7 +18,7 @@ class Mount:
     """One mount: the path within its filesystem, the mount point, and the filesystem's type."""
 
     root: str
-    point: Path
+    point: str
     kind: str = ""
 
 
@@ -29,24 +29,24 @@ def table() -> tuple[Mount, ...]:
     except OSError:
         return ()
     found = filter(None, map(_LINE.match, lines))
-    return tuple(Mount(_unescaped(one["root"]), Path(_unescaped(one["point"])), one["kind"]) for one in found)
+    return tuple(Mount(_unescaped(one["root"]), _unescaped(one["point"]), one["kind"]) for one in found)
 
 
 def subpaths(directory: Path, mounts: Collection[Mount]) -> frozenset[str]:
     """Find the names in a directory that are mounts of their own; ``.`` is the directory itself."""
     here = os.path.realpath(directory)
-    points = [os.path.split(str(one.point)) for one in mounts]  # text, since this is done for thousands of folders
+    points = [os.path.split(one.point) for one in mounts]
     inside = {name for folder, name in points if folder == here and name}
-    bound = any(str(one.point) == here and _TIMESTAMPED.search(one.root) for one in mounts)
+    bound = any(one.point == here and _TIMESTAMPED.search(one.root) for one in mounts)
     return frozenset(inside | ({"."} if bound else set()))
 
 
 def filesystem(path: str, mounts: Sequence[Mount]) -> str:
     """Name the type of the filesystem that a directory is on, by its path without links; empty if it isn't known."""
     above = {path, *map(str, Path(path).parents)}
-    over = [one for one in mounts if str(one.point) in above]
+    over = [one for one in mounts if one.point in above]
     # Of two mounts at one point, the later one is on top.
-    return max(enumerate(over), key=lambda one: (len(str(one[1].point)), one[0]))[1].kind if over else ""
+    return max(enumerate(over), key=lambda one: (len(one[1].point), one[0]))[1].kind if over else ""
 
 
 def _unescaped(text: str) -> str:

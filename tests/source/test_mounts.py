@@ -29,10 +29,10 @@ def test_subpath_mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_filesystem_of_a_directory() -> None:
     """It is that of the innermost mount, and of the last one at its point."""
     table = (
-        mounts.Mount("/", Path("/"), "ext4"),
-        mounts.Mount("/", Path("/srv/keys"), "nfs4"),
-        mounts.Mount("/", Path("/srv/keys"), "tmpfs"),
-        mounts.Mount("/", Path("/srv"), "xfs"),
+        mounts.Mount("/", "/", "ext4"),
+        mounts.Mount("/", "/srv/keys", "nfs4"),
+        mounts.Mount("/", "/srv/keys", "tmpfs"),
+        mounts.Mount("/", "/srv", "xfs"),
     )
     assert [mounts.filesystem(path, table) for path in ("/", "/srv", "/srv/keys/acme", "/srv/keys2")] == [
         "ext4",

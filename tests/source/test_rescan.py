@@ -1,7 +1,5 @@
 """The pace of the rescan."""
 
-from pathlib import Path
-
 import pytest
 from structlog.testing import capture_logs
 
@@ -14,7 +12,7 @@ from jwks_server.stats import Reloads
 @pytest.fixture
 def rescan(monkeypatch: pytest.MonkeyPatch) -> Rescan:
     """Make a rescan beside a disk and a network filesystem."""
-    table = (Mount("/", Path("/"), "ext4"), Mount("/", Path("/net"), "nfs4"), Mount("/", Path("/odd"), "fuse.odd"))
+    table = (Mount("/", "/", "ext4"), Mount("/", "/net", "nfs4"), Mount("/", "/odd", "fuse.odd"))
     monkeypatch.setattr(mounts, "table", lambda: table)
     return Rescan(1.0, Reloads())
 
