@@ -106,6 +106,14 @@ _WEAKLY = _STRONGLY.replace(r"[ \t]*\"", r"[ \t]*(?:W/)?\"", 1)
 _PREFLIGHT = f"{_add(problem.PREFLIGHT)}\n        return 204;"
 _SHARED = _add({"ETag": '\\"$jwks_digest\\"', "Cache-Control": "$jwks_cache", "Vary": "Accept-Encoding"})
 _SHARED += "\n        " + _add({**CORS, **NO_SNIFFING, "Last-Modified": ""})
+# A location that sends the body as it is.
+_BODY = """internal;
+    alias $jwks_reply/body;
+    default_type "";
+    types { }
+    etag off;
+    gzip off;
+    open_file_cache off;"""
 _NOT_FOUND = _return(NotFound("Nothing is served at this path."))
 _NO_METHOD = _return(MethodNotAllowed(f"Only {problem.ALLOW} are answered here.", problem.ALLOW))
 _NO_CODING = _return(NotAcceptable("Accept-Encoding excludes identity, gzip and br; allow one of them."))
@@ -197,28 +205,16 @@ location / {{
 }}
 
 location = /%reply {{
-    internal;
-    alias $jwks_reply/body;
-    default_type "";
-    types {{ }}
-    etag off;
-    gzip off;
+    {_BODY}
     if_modified_since off;
     max_ranges 0;
-    open_file_cache off;
         add_header Content-Type $jwks_type;
         add_header Content-Encoding $jwks_coding;
         {_SHARED}
 }}
 
 location = /%not-modified {{
-    internal;
-    alias $jwks_reply/body;
-    default_type "";
-    types {{ }}
-    etag off;
-    gzip off;
-    open_file_cache off;
+    {_BODY}
         {_SHARED}
 }}
 """
