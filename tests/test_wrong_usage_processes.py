@@ -12,22 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from support import HANG_SECONDS, SCRIPT, key, public_pem
+from support import HANG_SECONDS, SCRIPT
 
 from jwks_server.cli import cli
 
 FULL = Path("/dev/full")
 COMMANDS = sorted(cli.commands)
 SENTENCE = re.compile(r"jwks-server: [^\n]{10,} \[[a-z]+(-[a-z]+)*\]\n")
-
-
-@pytest.fixture
-def keys(tmp_path: Path) -> Path:
-    """Make a key directory with one key."""
-    path = tmp_path / "keys"
-    path.mkdir()
-    (path / "a.pem").write_bytes(public_pem(key("P-256")))
-    return path
 
 
 def shell(line: str, folder: Path, **environment: str) -> tuple[int, str]:

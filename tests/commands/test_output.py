@@ -7,15 +7,6 @@ import pytest
 from support import key, private_pem, public_pem, run
 
 
-@pytest.fixture
-def keys(tmp_path: Path) -> Path:
-    """Make a key directory with one key."""
-    path = tmp_path / "keys"
-    path.mkdir()
-    (path / "a.pem").write_bytes(public_pem(key("P-256")))
-    return path
-
-
 @pytest.mark.parametrize("encoding", ["utf-8:strict", "latin-1:strict", "ascii:strict"])
 @pytest.mark.parametrize("odd", ["\udcff", "\x1b[31m", "\u0436"])
 def test_odd_names_in_any_encoding(keys: Path, odd: str, encoding: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from base_image import NAME, Buildah, make_base
-from support import HANG_SECONDS, ROOT, key, private_pem, public_pem
+from support import HANG_SECONDS, ROOT, key, private_pem
 
 pytestmark = [
     pytest.mark.image,
@@ -53,15 +53,6 @@ def image(buildah: Buildah) -> dict[str, Any]:
     """Give the image's description, as Docker reads it."""
     description: dict[str, Any] = json.loads(buildah("inspect", "--type", "image", IMAGE))
     return description
-
-
-@pytest.fixture
-def keys(tmp_path: Path) -> Path:
-    """Make a key directory that the image's user can read."""
-    path = tmp_path / "keys"
-    path.mkdir()
-    (path / "a.pem").write_bytes(public_pem(key("P-256")))
-    return path
 
 
 def test_what_the_image_says_of_itself(image: dict[str, Any]) -> None:
