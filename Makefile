@@ -102,8 +102,6 @@ conformance: $(VENV)/test ## Run REDbot and schemathesis against the server.
 
 # Needs Debian's nginx, wrk, golang-go and gcc; it names the packages that are missing.
 bench: $(VENV)/dev ## Measure the server beside nginx, Go, plain aiohttp and a C floor.
-	cd tests && ../$(BIN)/python -m bench.rotation
-	cd tests && ../$(BIN)/python -m bench.issuers
 	cd tests && ../$(BIN)/python -m bench.large
 	cd tests && ../$(BIN)/python -m bench.scrapes
 	cd tests && ../$(BIN)/python -m bench.compare

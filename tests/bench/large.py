@@ -7,10 +7,7 @@ are in the table, so that a reader sees what is missed; nothing fails because of
 import argparse
 import http.client
 import io
-import json
-import os
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -19,13 +16,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import heartbeat
-from bench.rotation import PATH, Server, ask, pem, replace
+from bench import heartbeat, ours
+from bench.ours import PATH, Server, ask, pem, replace
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 _MANY_KEYS = 10_000
@@ -46,7 +43,7 @@ class Beating(Server):
     """A running server with a heartbeat."""
 
     def blocked(self) -> str:
-        """Tell how long the loop was blocked since the last call."""
+        """Describe how long the loop was blocked since the last call."""
         used, passed = heartbeat.blocked(self.process)
         return f"{used:.0f} ms of CPU, {passed:.0f} ms in all"
 
@@ -55,28 +52,9 @@ class Beating(Server):
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE_SECONDS)
 
 
-@contextmanager
-def serving(directory: Path, code: Path | None, *options: str) -> Iterator[Beating]:
-    """Run the server, or the one in another folder, with its defaults."""
-    command = (*heartbeat.COMMAND, "serve", str(directory), "--bind", "127.0.0.1:0", "--admin-bind", "off")
-    environment = dict(os.environ) | ({"PYTHONPATH": str(code)} if code else {})
-    process = subprocess.Popen(
-        [*command, "--log-format", "json", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-    )
-    assert process.stderr is not None
-    try:
-        for line in process.stderr:
-            entry = json.loads(line)
-            if entry["event"] == "listening":
-                break
-        threading.Thread(target=process.stderr.read, daemon=True).start()
-        yield Beating(process, int(entry["address"].rpartition(":")[2]))
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
+def serving(directory: Path, code: Path | None, *options: str) -> AbstractContextManager[Beating]:
+    """Run the server, or the one in another folder, with a heartbeat."""
+    return ours.serving(directory, *options, program=heartbeat.COMMAND, code=code, kind=Beating)
 
 
 @dataclass
@@ -100,7 +78,8 @@ def _fill_keys(directory: Path, count: int) -> None:
         (directory / f"{number}.pem").write_bytes(_public(number))
 
 
-def _fill_issuers(directory: Path, count: int, more: Mapping[str, bytes] | None = None) -> None:
+def fill_issuers(directory: Path, count: int, more: Mapping[str, bytes] | None = None) -> None:
+    """Write the folders of issuers, each with a few keys and more files."""
     for number in range(count):
         folder = directory / f"issuer-{number}"
         folder.mkdir()
@@ -148,7 +127,7 @@ def _ms(taken: Sequence[float]) -> str:
 
 
 def _cpu(server: Beating, seconds: float = _SECONDS, work: Callable[[float], None] = time.sleep) -> str:
-    """Tell which share of a core the server uses during some work, without its heartbeat."""
+    """Measure which share of a core the server uses during some work, without its heartbeat."""
     heartbeat.toggle(server.process)
     before, moment = server.cpu(), time.perf_counter()
     work(seconds)
@@ -179,7 +158,7 @@ def keys(directory: Path, code: Path | None) -> Figures:
 
 def issuers(directory: Path, code: Path | None) -> Figures:
     """5,000 issuers with 3 keys each."""
-    _fill_issuers(directory, _MANY_ISSUERS)
+    fill_issuers(directory, _MANY_ISSUERS)
     last = f"/issuer-{_MANY_ISSUERS - 1}{PATH}"
     began = time.perf_counter()
     with serving(directory, code) as server:
@@ -205,7 +184,7 @@ def issuers(directory: Path, code: Path | None) -> Figures:
 
 def churn(directory: Path, code: Path | None) -> Figures:
     """Folders that come and go beside 1,000 issuers."""
-    _fill_issuers(directory, _SOME_ISSUERS)
+    fill_issuers(directory, _SOME_ISSUERS)
     with serving(directory, code) as server:
         time.sleep(5)
 
@@ -279,7 +258,7 @@ def countdown(directory: Path, code: Path | None) -> Figures:
     moment = int(time.time()) + _AHEAD_SECONDS
     written = datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     policy = f'[keys."0.pem"]\npublish_at = {written}\n'.encode()
-    _fill_issuers(directory, _SOME_ISSUERS, {"jwks.toml": policy})
+    fill_issuers(directory, _SOME_ISSUERS, {"jwks.toml": policy})
     with serving(directory, code) as server:
         paths = [f"/issuer-{number}{PATH}" for number in (0, _SOME_ISSUERS // 2, _SOME_ISSUERS - 1)]
         _until(server, paths[-1])

@@ -1,15 +1,13 @@
 """Measures what scrapes of 1,000 issuers do to the event loop, and to the public listener's clients. Prints figures.
 
-The loop's heartbeat is a timer of 1 ms in the server; it tells the most CPU time that the loop used between two beats.
+The loop's heartbeat shows the most CPU time that the loop used between two beats.
 """
 
 import gzip
 import http.client
 import re
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -17,46 +15,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.issuers import fill
-from bench.rotation import PATH
+from bench import heartbeat
+from bench.large import fill_issuers
+from bench.ours import PATH
 
 _PUBLIC, _ADMIN = 18_480, 18_481
+_ISSUERS = 1_000
 _SECONDS = 4
-_SERVER = """
-import asyncio, signal, time
-from jwks_server.imports import lighten
-lighten()
-from jwks_server import cli, service
-
-async def beat():
-    worst = 0.0
-    def tell():
-        nonlocal worst
-        print(worst, flush=True)
-        worst = 0.0
-    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, tell)
-    while BEATS:
-        before = time.thread_time()
-        await asyncio.sleep(0.001)
-        worst = max(worst, time.thread_time() - before)
-
-serve = service.serve
-async def both(settings):
-    beating = asyncio.create_task(beat())
-    await serve(settings)
-    beating.cancel()
-
-service.serve = both
-cli.main()
-"""
 
 
 @contextmanager
-def serving(directory: Path, *, beats: bool) -> Iterator[subprocess.Popen[str]]:
+def serving(directory: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run the server on the first core."""
-    command = ["taskset", "-c", "0", sys.executable, "-c", _SERVER.replace("BEATS", str(beats)), "serve"]
-    command += [str(directory), "--bind", f"127.0.0.1:{_PUBLIC}", "--admin-bind", f"127.0.0.1:{_ADMIN}"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    command = ["taskset", "-c", "0", *heartbeat.COMMAND, "serve", str(directory)]
+    command += ["--bind", f"127.0.0.1:{_PUBLIC}", "--admin-bind", f"127.0.0.1:{_ADMIN}"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         for _ in range(300):
             try:
@@ -82,27 +55,23 @@ def fetch(port: int, path: str, coding: str = "identity") -> int:
     return len(body)
 
 
-def blocked(process: subprocess.Popen[str]) -> float:
-    """Return the longest that the loop worked without a pause since the last call, in milliseconds."""
-    process.send_signal(signal.SIGUSR1)
-    return float(process.stdout.readline()) * 1e3 if process.stdout else 0.0
-
-
-def heartbeat(directory: Path) -> None:
+def pages(directory: Path) -> None:
     """Fetch each page, the first time and again."""
-    with serving(directory, beats=True) as server:
+    with serving(directory) as server:
         for path in ("/metrics", "/status"):
             for coding in ("identity", "identity", "gzip", "gzip"):
-                blocked(server)
+                heartbeat.blocked(server)
                 began = time.perf_counter()
                 size = fetch(_ADMIN, path, coding)
                 took = (time.perf_counter() - began) * 1e3
-                print(f"{path} {coding}: {took:.1f} ms, {size:,} bytes; the loop worked for {blocked(server):.1f} ms")
+                worked, _ = heartbeat.blocked(server)
+                print(f"{path} {coding}: {took:.1f} ms, {size:,} bytes; the loop worked for {worked:.1f} ms")
 
 
 def clients(directory: Path) -> None:
     """Load the public listener without scrapes, and with one of each page every second."""
-    with serving(directory, beats=False):
+    with serving(directory) as server:
+        heartbeat.toggle(server)
         for scraped in (False, True, False, True):
             stop = threading.Event()
             scraper = threading.Thread(target=scrape, args=(stop,))
@@ -129,8 +98,8 @@ def main() -> None:
     """Fill a folder with issuers, and measure."""
     directory = Path(tempfile.mkdtemp())
     try:
-        fill(directory)
-        heartbeat(directory)
+        fill_issuers(directory, _ISSUERS)
+        pages(directory)
         clients(directory)
     finally:
         shutil.rmtree(directory)
