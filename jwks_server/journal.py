@@ -19,7 +19,7 @@ def with_priority(_logger: object, level: str, text: object) -> str:
 
 
 def _is_journal() -> bool:
-    """Tell whether standard error is the stream that systemd connected: it may have been redirected since."""
+    """Report whether standard error is the stream that systemd connected: it may have been redirected since."""
     stream = os.environ.get("JOURNAL_STREAM", "")
     if not stream:
         return False

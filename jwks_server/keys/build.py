@@ -129,7 +129,7 @@ def _is_future(first_published: float | None, now: float) -> bool:
 
 
 def _may_stay(key: Key, policy: Policy, now: float, refused_keys: AbstractSet[str]) -> bool:
-    """Tell whether the policy lets a key stay that no file gives any more: what it tightens holds at once."""
+    """Report whether the policy lets a key stay that no file gives any more: what it tightens holds at once."""
     remove_at = policy.of(key.file).remove_at
     return (
         (remove_at is None or now < remove_at)

@@ -61,7 +61,7 @@ def evaluate(  # noqa: PLR0913 - all that decides about an issuer
 
 
 def _nothing_new(seen: Observation, previous: Evaluation, now: float) -> bool:
-    """Tell whether an observation can change nothing: most are so, and with many issuers their cost counts."""
+    """Report whether an observation can change nothing: most are so, and with many issuers their cost counts."""
     return (
         bool(seen.files)
         and now < previous.build_at
@@ -121,13 +121,13 @@ def _observed(seen: Observation, previous: Evaluation, now: float, rules: Rules)
 
 
 def _same(one: Mapping[str, KeyFile], other: Mapping[str, KeyFile]) -> bool:
-    """Tell whether two observations are the same. A good file with other bytes is another object."""
+    """Report whether two observations are the same. A good file with other bytes is another object."""
     changed = (file for name, file in one.items() if other.get(name) is not file)
     return one.keys() == other.keys() and all(not file.good and file == other[file.name] for file in changed)
 
 
 def _changing(previous: Evaluation, believed: Believed[KeyFile], now: float) -> Mapping[str, float]:
-    """Tell until when each file that is being written counts as such."""
+    """Return until when each file that is being written counts as such."""
     before = previous.files or {}
     changed = {name for name, file in believed.items.items() if before.get(name, file) is not file}
     changing: dict[str, float] = {}
@@ -142,7 +142,7 @@ def _changing(previous: Evaluation, believed: Believed[KeyFile], now: float) -> 
 
 
 def _is_gone(seen: Observation, current: Evaluation, now: float, *, alone: bool) -> bool:
-    """Tell whether the issuer does not exist any more; a folder that vanished has a grace period like a file.
+    """Report whether the issuer does not exist any more; a folder that vanished has a grace period like a file.
 
     A folder that is there and empty is not an issuer, unless it publishes a set, published one before a restart, or is
     alone: no published set is lost because its folder was emptied.
@@ -154,7 +154,7 @@ def _is_gone(seen: Observation, current: Evaluation, now: float, *, alone: bool)
 
 
 def _differ(previous: Evaluation, current: Evaluation) -> bool:
-    """Tell whether there is something new to decide."""
+    """Report whether there is something new to decide."""
     before = previous.files, previous.stand_ins, previous.policy_text.policy
     return before != (current.files, current.stand_ins, current.policy_text.policy)
 

@@ -80,7 +80,7 @@ class Policy:
         return self.files.get(file, _NOTHING_SAID)
 
     def allows(self, kind: Kind) -> bool:
-        """Tell whether keys of a kind may be published."""
+        """Report whether keys of a kind may be published."""
         return bool(kind.sig or kind.enc) and (not kind.optional or kind.name in self.allow)
 
 

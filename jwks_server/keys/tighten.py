@@ -14,7 +14,7 @@ _NOTHING_SAID = KeyPolicy()
 
 
 def loosens(before: Policy, after: Policy, defaults: Policy) -> bool:
-    """Tell whether a policy says less than the one before it, as a file does that is only half written.
+    """Report whether a policy says less than the one before it, as a file does that is only half written.
 
     It says less if it revokes less, allows more, lets a key in earlier or out later, or no longer sets what was set.
 

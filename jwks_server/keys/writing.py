@@ -22,7 +22,7 @@ class Writing:
     grace: float = 0.0
 
     def of(self, key: Key, now: float) -> "Missing":
-        """Tell since when a key that no file gives has been missing, and until when it stays."""
+        """Return since when a key that no file gives has been missing, and until when it stays."""
         since = min(self.missing.get(key.identity, now), now)
         return Missing(since, min(self.changing.get(key.file, since), since + self.grace))
 

@@ -94,7 +94,8 @@ class Listening:
         drain: How long to accept connections after SIGTERM, in seconds.
         shutdown_timeout: How long to wait for open connections after that, in seconds.
         access_log: Whether each reply is logged.
-        trusted_proxies: The networks, or ``UNIX``, of the proxies whose word counts for a client's address in the log.
+        trusted_proxies: The networks, or ``UNIX``, of the proxies that are believed about a
+            client's address in the log.
 
     Raises:
         ConfigError: There is a certificate without a key, or a key without a certificate.

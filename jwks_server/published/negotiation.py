@@ -36,7 +36,7 @@ def choose(variants: Sequence[Variant], accept_encoding: Sequence[str]) -> Varia
 
 
 def accepts(coding: str, accept_encoding: Sequence[str]) -> bool:
-    """Tell whether a client asked for a coding, and prefers nothing to it.
+    """Report whether a client asked for a coding, and prefers nothing to it.
 
     Args:
         coding: One other than ``identity``.

@@ -11,7 +11,7 @@ from jwks_server.options.settings import UNIX, Proxies
 from jwks_server.stats import ServedBy
 
 _MAX_TARGET, _MAX_AGENT = 1024, 256
-# Beyond these, a chain of proxies is not one.
+# The most addresses that are followed: no real chain of proxies is longer.
 _MAX_HOPS = 32
 _AGENT = re.compile(rb"\r\nuser-agent:[ \t]*([^\r\n]*)", re.IGNORECASE)
 _FORWARDED_FOR = re.compile(rb"\r\nx-forwarded-for:([^\r\n]*)", re.IGNORECASE)
@@ -27,7 +27,7 @@ class AccessLog:
     """Logs answers.
 
     Args:
-        trusted: The proxies whose word counts for a client's address.
+        trusted: The proxies that are believed about a client's address.
     """
 
     def __init__(self, trusted: Proxies = ()) -> None:
@@ -82,7 +82,10 @@ class AccessLog:
 
 
 def _hops(request: bytes) -> Iterator[str]:
-    """List the addresses that proxies have noted, the last one first. Each proxy appends, so the rest is hearsay."""
+    """List the addresses that proxies have noted, the last one first.
+
+    Each proxy appends, so a client may have made up the first ones.
+    """
     if lines := _FORWARDED_FOR.findall(request):
         yield from _from_the_right(lines)
         return

@@ -92,7 +92,7 @@ def _only_for(hosts: Collection[str]) -> Middleware:
 
 
 def _is_known(given: str, hosts: Collection[str]) -> bool:
-    """Tell whether a Host field's value, with its port or without, may be answered."""
+    """Report whether a Host field's value, with its port or without, may be answered."""
     host = given[1:].partition("]")[0] if given.startswith("[") else given.partition(":")[0]
     name = host.lower().removesuffix(".")
     try:

@@ -35,7 +35,7 @@ _MAX_NAMES, _MAX_NAME_BYTES = 1024, 64
 
 
 class _Counting(dict[bytes, bool]):
-    """Tells whether a line counts by its beginning up to the colon; without a name and a colon it does."""
+    """Reports whether a line counts by its beginning up to the colon; without a name and a colon it does."""
 
     def __missing__(self, beginning: bytes) -> bool:
         counts = not _NAME.fullmatch(beginning) or beginning[:-1].lower() in READ

@@ -115,11 +115,11 @@ class Directory:
         return found
 
     def is_key_file(self, name: str) -> bool:
-        """Tell whether a name is the name of a key file."""
+        """Report whether a name is the name of a key file."""
         return not name.startswith(".") and any(fnmatch.fnmatchcase(name, pattern) for pattern in self._patterns)
 
     def wants(self, name: str) -> bool:
-        """Tell whether a name in a folder can be about a key, the policy or the whole volume."""
+        """Report whether a name in a folder can be about a key, the policy or the whole volume."""
         return name in {DATA_LINK, FILE_NAME} or self.is_key_file(name)
 
     def _refresh_passphrase(self) -> None:

@@ -32,7 +32,7 @@ class Fingerprint:
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
     def is_of(self, status: os.stat_result) -> bool:
-        """Tell whether it is a file's; quicker than to take that file's, which counts with 10,000 files."""
+        """Report whether it is a file's; quicker than to take that file's, which counts with 10,000 files."""
         return (
             self.ctime_ns == status.st_ctime_ns
             and self.inode == status.st_ino
@@ -42,7 +42,7 @@ class Fingerprint:
         )
 
     def may_hide_a_change(self) -> bool:
-        """Tell whether a later write could leave the times as they are.
+        """Report whether a later write could leave the times as they are.
 
         A filesystem's clock ticks every few milliseconds, in some every two seconds; two changes within one
         tick look like one.

@@ -46,7 +46,7 @@ class Folder:
     """An issuer's folder. Remembers what it read, so that only changed bytes are parsed again.
 
     Args:
-        is_key_file: Tells whether a name is one of a key file.
+        is_key_file: Reports whether a name is one of a key file.
         place: The folder's path, for messages.
         patience: Asks the filesystem.
     """
@@ -215,13 +215,13 @@ def _read(name: str, data: bytes, status: os.stat_result, known: _Read | None, p
 
 
 def is_recent(folder: int, files: Iterable[Fingerprint | None] = ()) -> bool:
-    """Tell whether the folder or a file in it changed within the last moments."""
+    """Report whether the folder or a file in it changed within the last moments."""
     newest = max([os.fstat(folder).st_ctime_ns, *(one.ctime_ns for one in files if one)])
     return abs(time.time_ns() - newest) < QUIET_NS
 
 
 def _is_there(name: str, folder: int) -> bool:
-    """Tell whether there is something of that name, such as a link that leads nowhere."""
+    """Report whether there is something of that name, such as a link that leads nowhere."""
     try:
         os.lstat(name, dir_fd=folder)
     except OSError:
@@ -230,12 +230,12 @@ def _is_there(name: str, folder: int) -> bool:
 
 
 def _may_be_a_folder(entry: os.DirEntry[str]) -> bool:
-    """Tell whether it is a folder, or a link that may lead to one; a link is not followed, since that may hang."""
+    """Report whether it is a folder, or a link that may lead to one; a link is not followed, since that may hang."""
     return entry.is_symlink() or entry.is_dir(follow_symlinks=False)
 
 
 def _link_to_nothing(folder: int) -> PolicyInvalid | None:
-    """Tell a policy file that is missing from a link that leads nowhere, which says nothing about what is revoked."""
+    """Distinguish a missing policy file from a link to nothing, which says nothing about what is revoked."""
     try:
         os.lstat(FILE_NAME, dir_fd=folder)
     except FileNotFoundError:

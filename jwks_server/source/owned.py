@@ -108,7 +108,7 @@ def _insist_on_regular(status: os.stat_result) -> None:
 
 
 def _is_at(path: Path, descriptor: int) -> bool:
-    """Tell whether the open file is still the one at the path."""
+    """Report whether the open file is still the one at the path."""
     try:
         return os.path.samestat(path.lstat(), os.fstat(descriptor))
     except OSError:

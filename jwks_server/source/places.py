@@ -148,7 +148,7 @@ class Places:
 
         Args:
             path: The path that the event names.
-            wants: Tells whether a name in the directory, or in an issuer's folder, matters.
+            wants: Reports whether a name in the directory, or in an issuer's folder, matters.
             about: What to add it to.
             other: Whether another directory or file may be at the path now.
         """
@@ -237,7 +237,7 @@ def _spot(path: str, *, linked: bool) -> Spot | None:
 
 
 def _may_be_folder(path: str, *, links: bool) -> bool:
-    """Tell whether there is a folder, or a link that counts, at a path. It is not followed: its filesystem may hang."""
+    """Report whether a folder, or a link that counts, is at a path. It is not followed: its filesystem may hang."""
     try:
         mode = os.lstat(path).st_mode
     except OSError:

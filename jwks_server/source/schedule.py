@@ -187,7 +187,7 @@ def _ahead(issuer: Issuer, served: Entry | None, until: float) -> Iterator[Prepa
 
 
 def is_new(issuer: Issuer, entry: Entry | None, current: Edition) -> bool:
-    """Tell whether an entry is to be published: it may be published already, and the issuer may have a newer one."""
+    """Report whether an entry is to be published: it may be published already, and the issuer may have a newer one."""
     return (
         entry is not None and entry.keyset is issuer.evaluation.served and entry is not current.entries.get(issuer.path)
     )

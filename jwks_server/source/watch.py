@@ -23,7 +23,7 @@ _NO_WATCH_LEFT = (
     "raise fs.inotify.max_user_watches."
 )
 _NO_DESCRIPTOR_LEFT = (
-    "The kernel lets no more be watched, so only the rescan finds changes in some folders; "
+    "The kernel allows no more watches, so only the rescan finds changes in some folders; "
     "raise fs.inotify.max_user_instances, or the limit on open files."
 )
 
@@ -39,8 +39,8 @@ async def watch(path: Path, rescan: Rescan, wants: Callable[[str], bool]) -> Asy
 
     Args:
         path: The directory; it may be missing, be a link, or be behind links.
-        rescan: Says how long to wait without an event, and is told whether events come.
-        wants: Tells whether a name in the directory, or in an issuer's folder, matters.
+        rescan: Decides how long to wait without an event, by how reliable events are.
+        wants: Reports whether a name in the directory, or in an issuer's folder, matters.
     """
     loop = asyncio.get_running_loop()
     events: asyncio.Queue[Events] = asyncio.Queue()
@@ -90,8 +90,8 @@ class _Watching:
 
     Args:
         path: The key directory.
-        rescan: Is told whether events come.
-        wants: Tells whether a name matters.
+        rescan: Takes in what is watched, and what is not.
+        wants: Reports whether a name matters.
         notices: Reports events.
     """
 
