@@ -190,6 +190,7 @@ class OpenConnection(asyncio.Protocol):
             return
         if connections.finishing and self.state is State.IDLE:
             self._on(Event.STOPPED)
+            self.since = connections.time  # the client has a whole last call, however long it was idle
         self._note_progress()
         waited = connections.time - self.since
         limits = connections.limits

@@ -15,6 +15,7 @@ from jwks_server.options.settings import Limits
 from jwks_server.published.catalog import Catalog
 from jwks_server.serving.connection import HttpConnection
 from jwks_server.serving.connections import Connections
+from jwks_server.serving.deadlines import LAST_CALL_SECONDS
 from jwks_server.serving.exchange import ENDING, EXTERNAL, TRANSITIONS, UNANSWERED, Event, State, follow
 from jwks_server.serving.public import application
 from jwks_server.serving.response_cache import ResponseCache
@@ -201,6 +202,27 @@ def test_any_conversation(catalog: Catalog, events: list[bytes | str]) -> None:
         await runner.cleanup()
 
     asyncio.run(conversation())
+
+
+async def test_idle_client_has_a_whole_last_call(connections: Connections) -> None:
+    """A connection that was idle when the server stopped is closed a whole last call later, not at the first tick."""
+    connection = HttpConnection(connections)
+    transport = FakeTransport(connection)
+    connection.connection_made(transport)  # type: ignore[arg-type]  # it has what a connection needs
+    connection.data_received(GET)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    connections.time += LAST_CALL_SECONDS  # less than a tick ago, by a clock that is read once per tick
+    connections.finishing = True
+    connection.expire()
+    assert connection.state is State.LAST_CALL
+    connection.data_received(GET)
+    assert statuses(transport.sent) == [200, 200]
+    connection.expire()
+    connections.time += LAST_CALL_SECONDS
+    connection.expire()
+    assert connection.state in ENDING
+    connection.connection_lost(None)
 
 
 async def test_answers_in_order(connections: Connections) -> None:
