@@ -64,6 +64,17 @@ class Issuers:
         """
         return {path for path in paths if path in self.by_path and now >= self.by_path[path].evaluation.due}
 
+    def step_forward(self, seconds: float) -> Sequence[str]:
+        """Take note that the time went forward by more than what passed: no grace period ends early.
+
+        Args:
+            seconds: By how much more.
+
+        Returns:
+            The paths of the issuers that wait for something.
+        """
+        return [path for path, issuer in self.by_path.items() if issuer.step_forward(seconds)]
+
     def waits_for(self, due: Iterable[str]) -> Files:
         """Return the names of the files that must be looked at when the time of these issuers has come.
 

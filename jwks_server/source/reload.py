@@ -65,7 +65,7 @@ class Reloader:
         state: StateFile | None = None,
         reloads: Reloads | None = None,
         done: Callable[[frozenset[Trigger]], Awaitable[None]] | None = None,
-        clock: Callable[[], float] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.started = asyncio.Event()
         self._directory = directory
@@ -78,6 +78,7 @@ class Reloader:
         self.rescan = Rescan(timing.rescan, reloads)
         self._done = done
         self._clock = clock or Clock()
+        self._stepped = self._clock.stepped
         self._schedule = Schedule(self._issuers.by_path, catalog, self._clock)
         self._cost = 0.0
         self._whole_cost = 0.0
@@ -108,8 +109,12 @@ class Reloader:
             hints: What to look at; none to observe everything.
         """
         began = time.monotonic()
+        now = self._clock()
+        if step := self._clock.stepped - self._stepped:
+            self._stepped += step
+            self._schedule.note(self._issuers.step_forward(step))
         # The schedule has handed over some that are due, and names the others.
-        due = {hint.issuer for hint in hints} | self._schedule.due(self._clock())
+        due = {hint.issuer for hint in hints} | self._schedule.due(now)
         base, steps, changes = await in_thread(partial(self._load, hints, due, self._schedule.take_swapped()))
         began_here = time.thread_time()
         if self._catalog.current is not base:  # the schedule has published meanwhile
