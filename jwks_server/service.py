@@ -23,6 +23,7 @@ from jwks_server.published.catalog import Catalog
 from jwks_server.published.pages import Endpoint
 from jwks_server.serving import admin, public
 from jwks_server.serving.access import AccessLog
+from jwks_server.serving.announcement import announce
 from jwks_server.serving.certificate import Certificate
 from jwks_server.serving.connections import Connections
 from jwks_server.serving.descriptors import room_for_connections
@@ -169,6 +170,8 @@ async def serve(settings: Settings, listeners: Sequence[Listener], admin_listene
                         connections, listeners, shutdown_timeout=how.shutdown_timeout, certificate=certificate
                     ):
                         systemd.ready()
+                        tls = certificate is not None
+                        announce(catalog.current, listeners, admin_listeners, settings.path, tls=tls)
                         await ending.asked.wait()
                         _log.info("stopping", drain=how.drain, connections=len(connections))
                         systemd.stopping(how.drain + how.shutdown_timeout + _ENDING_SECONDS)
