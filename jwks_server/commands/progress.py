@@ -66,9 +66,12 @@ class Progress:
             done, total = int(now - gate.since), int(gate.opens_at - gate.since)
             left = gate.opens_at - now
         self._bar.length, self._bar.pos = max(total, 1), done
-        replicas = f"{len(gate.answers) - len(gate.waiting)} of {len(gate.answers)} replicas"
-        item = f"{replicas}, {'safe in' if gate.opens_at else 'giving up in'} {_clock(left)}"
-        room = (console.width(sys.stderr) or 0) - _BAR - _AROUND - console.columns(item)
+        replicas = f"{len(gate.answers) - len(gate.waiting)} of {len(gate.answers)}"
+        item = f"{replicas} replicas, {'safe in' if gate.opens_at else 'giving up in'} {_clock(left)}"
+        room = _room(item)
+        if room < 0:  # a narrow terminal
+            item = f"{replicas}, {_clock(left)}"
+            room = _room(item)
         self._bar.width = max(_BAR + min(room, 0), 1)
         self._bar.current_item = item + _missing(gate.waiting, room)
         self._bar.render_progress()
@@ -87,6 +90,10 @@ class Progress:
         if self._gate.opens_at is not None and self._gate.opens_at != self._opens_at:
             _say(f"every replica meets the condition; done at {utc(self._gate.opens_at)}")
         self._opens_at = self._gate.opens_at
+
+
+def _room(item: str) -> int:
+    return (console.width(sys.stderr) or 0) - _BAR - _AROUND - console.columns(item)
 
 
 def _say(text: str) -> None:

@@ -25,15 +25,22 @@ class _Formatter(click.HelpFormatter):
             self.width = min(found, _WIDEST) - _MARGIN
 
     def write_text(self, text: str) -> None:
-        """Write paragraphs; one that begins with click's mark keeps its lines."""
+        """Write paragraphs; one that begins with click's mark is of command lines."""
         indent = " " * self.current_indent
         paragraphs = (
-            [indent + line for line in paragraph.splitlines()[1:]]
+            [self._command(line, indent) for line in paragraph.splitlines()[1:]]
             if paragraph.startswith(_RAW)
             else [*console.wrapped(" ".join(paragraph.split()), self.width, indent)]
             for paragraph in text.split("\n\n")
         )
         self.write("\n\n".join(map("\n".join, paragraphs)) + "\n")
+
+    def _command(self, line: str, indent: str) -> str:
+        """Break a command line where the shell joins it again."""
+        indent += " " * (len(line) - len(line.lstrip()))
+        if len(indent + line.strip()) <= self.width:
+            return indent + line.strip()
+        return " \\\n".join(console.wrapped(line.strip(), self.width - len(" \\"), f"{indent}  ", indent))
 
     def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
         """Write terms with their descriptions, in columns where there is room."""

@@ -12,7 +12,7 @@ SECONDS = Option("--some-time", Group.LIMITS, "How long.", Seconds(0, 10), 1.5, 
 
 @click.command(
     cls=Command,
-    help="Do it.\n\n\b\nThis is      as it\nwas written.\n\nThis is not   as\nit was.",
+    help="Do it.\n\n\b\nThis stays   as it\nwas written.\n\nThis is not   as\nit was.",
     example="\b\nprogram one --some-time 2\n\nIt takes two seconds.",
 )
 @with_options(SECONDS)
@@ -41,7 +41,7 @@ def test_headings_and_example() -> None:
 def test_paragraphs() -> None:
     """A marked paragraph keeps its lines, and another one is filled."""
     output = CliRunner().invoke(one, ["--help"]).output
-    assert "\n  This is      as it\n  was written.\n\n  This is not as it was.\n" in output
+    assert "\n  This stays   as it\n  was written.\n\n  This is not as it was.\n" in output
 
 
 def test_commands() -> None:
