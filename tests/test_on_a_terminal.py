@@ -7,6 +7,8 @@ import os
 import pty
 import re
 import select
+import shlex
+import shutil
 import signal
 import socket
 import struct
@@ -23,7 +25,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from support import HANG_SECONDS, SCRIPT, key, public_pem, run, serving, sign, thumbprint
+from support import HANG_SECONDS, ROOT, SCRIPT, key, public_pem, run, serving, sign, thumbprint
 
 from jwks_server.cli import cli
 from jwks_server.console import columns
@@ -289,3 +291,15 @@ def test_inspect_and_kid(keys: Path) -> None:
         found = ended(command, keys / "2026-10.pem")
         assert found.code == 0
         assert thumbprint(key("RSA")) in found.words
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_run_says_how_to_change_ports() -> None:
+    """Its first line fits and can be used as it is, whether the port is free or not."""
+    command = ["make", "--no-print-directory", "-n", "run", "ARGS=--bind 127.0.0.1:9"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    *_, said, serves = done.stdout.splitlines()
+    assert serves.endswith("/jwks-server serve sample_keys --bind 127.0.0.1:9")
+    (line,) = shlex.split(said)[1:]
+    assert columns(line) <= 80
+    assert line == 'Other ports: make run ARGS="--bind 127.0.0.1:9080 --admin-bind 127.0.0.1:9081"'
