@@ -7,6 +7,7 @@ import select
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, TextIO
 
 from jwks_server.errors import OutputUnusable
@@ -105,8 +106,10 @@ def width(stream: TextIO) -> int | None:
     if not stream.isatty():
         return None
     given = os.environ.get("COLUMNS", "")
-    # Not shutil's function, which looks at standard output only.
-    found = int(given) if given.isdecimal() else os.get_terminal_size(stream.fileno()).columns
+    found = int(given) if given.isdecimal() else 0
+    with suppress(OSError):  # it has just been closed
+        # Not shutil's function, which looks at standard output only.
+        found = found or os.get_terminal_size(stream.fileno()).columns
     return found or _UNKNOWN_WIDTH
 
 
