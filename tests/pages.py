@@ -144,7 +144,9 @@ class Reader:
         lines: list[str] = []
         for line in self._shell.stdout:
             if line.startswith(_END):
-                return self._shown("".join(lines).removesuffix("\n")), int(line.removeprefix(_END))
+                # `echo` ended the last line, or added an empty one.
+                printed = "".join(lines if not lines or lines[-1] != "\n" else lines[:-1])
+                return self._shown(printed), int(line.removeprefix(_END))
             lines.append(line)
         raise AssertionError(f"the shell ended at: {command}\n{''.join(lines)}")
 
