@@ -205,7 +205,22 @@ class Argument(_Strict, click.Argument):
 
 
 class Command(click.Command):
-    """A command whose help lists the options under headings."""
+    """A command whose help lists the options under headings, and then its exit codes.
+
+    Args:
+        arguments: As click's.
+        exits: What each exit code means, in a sentence. Those that all commands have in common are not among them.
+        attributes: As click's.
+    """
+
+    def __init__(
+        self,
+        *arguments: Any,  # noqa: ANN401 - click's own signature
+        exits: Mapping[int, str],
+        **attributes: Any,  # noqa: ANN401 - click's own signature
+    ) -> None:
+        super().__init__(*arguments, **attributes)
+        self.exits = exits
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one section for each heading; click's own ``--help`` belongs to the command."""
@@ -218,3 +233,9 @@ class Command(click.Command):
             if records:
                 with formatter.section(group):
                     formatter.write_dl(records)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the exit codes below the text."""
+        super().format_epilog(ctx, formatter)
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), meaning) for code, meaning in self.exits.items()])
