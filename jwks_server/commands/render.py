@@ -61,6 +61,7 @@ _FORMAT = Option(
     "What to write: files alone, or also what nginx needs to answer as serve does.",
     click.Choice(("files", "nginx")),
     "files",
+    metavar="FORMAT",
     has_variable=False,
     parameter="form",
 )
