@@ -66,17 +66,13 @@ def flag(option: Option) -> str:
 
 def values(option: Option) -> str:
     """Say which values an option has, with unit and range; nothing for a switch."""
-    unit = {"SECONDS": "seconds", "BYTES": "bytes"}.get(str(option.metavar), "")
     match option.type:
         case None:
             return ""
         case click.Choice():
             return ", ".join(f"`{one}`" for one in option.choices)
-        case click.IntRange(min=least, max=most, min_open=is_open) | click.FloatRange(
-            min=least, max=most, min_open=is_open
-        ):
-            whole = "whole" if unit == "seconds" and isinstance(option.type, click.IntRange) else ""
-            return " ".join(part for part in (_range(least or 0, most, is_open=is_open), whole, unit) if part)
+        case click.IntRange() | click.FloatRange():
+            return _range(option.type, {"SECONDS": "seconds", "BYTES": "bytes"}.get(str(option.metavar), ""))
         case Mode():
             return "0 to 777, in octal"
         case Network():
@@ -85,11 +81,14 @@ def values(option: Option) -> str:
             return _TEXTS[str(option.metavar)]
 
 
-def _range(least: float, most: float | None, *, is_open: bool) -> str:
-    if most is None:
-        return f"{least:g} or more"
-    year = " (366 days)" if most == MAX_SECONDS else ""
-    return f"{'more than ' if is_open else ''}{least:g}{', at most' if is_open else ' to'} {most:.0f}{year}"
+def _range(numbers: click.IntRange | click.FloatRange, unit: str) -> str:
+    least = f"more than {numbers.min:g}, at most" if numbers.min_open else f"{numbers.min:g} to"
+    if numbers.max is None:
+        return f"{numbers.min:g} or more"
+    if unit == "seconds" and isinstance(numbers, click.IntRange):
+        unit = "whole seconds"
+    year = "(366 days)" if numbers.max == MAX_SECONDS else ""
+    return " ".join(filter(None, (least, f"{numbers.max:.0f}", unit, year)))
 
 
 def default(option: Option) -> str:

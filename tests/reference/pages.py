@@ -4,6 +4,7 @@ A page has its text by hand, and such parts between ``<!-- generated: NAME -->``
 """
 
 import re
+import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -72,8 +73,9 @@ def _variable(option: Option) -> str:
 
 
 def _paragraph(text: str) -> str:
-    """Write a paragraph of a help text on lines of its own, and options as code."""
-    return re.sub(r"(?<![\w`-])(--[a-z][a-z-]*)", r"`\1`", " ".join(text.split())).replace("_headers", "`_headers`")
+    """Write a paragraph of a help text in lines of a page, and options as code."""
+    marked = re.sub(r"(?<![\w`-])(--[a-z][a-z-]*)", r"`\1`", " ".join(text.split()))
+    return textwrap.fill(marked, 120, break_long_words=False, break_on_hyphens=False)
 
 
 def exit_codes() -> str:
@@ -90,7 +92,7 @@ def kinds() -> str:
         (kind.name, f"`{kind.kty}`", ", ".join(f"`{one}`" for one in kind.members), _alg(kind), _enc(kind), _when(kind))
         for kind in KINDS.values()
     ]
-    return table(("kind", "`kty`", "its own members", "`alg`", "`alg` with `use = \"enc\"`", "published"), rows)
+    return table(("kind", "`kty`", "its own members", "`alg`", '`alg` with `use = "enc"`', "published"), rows)
 
 
 def _alg(kind: Kind) -> str:
