@@ -5,7 +5,7 @@ A page has its text by hand, and such parts between ``<!-- generated: NAME -->``
 
 import re
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from reference import commands, man
@@ -20,7 +20,7 @@ MAN_PAGE = ROOT / "docs" / "jwks-server.1"
 _PART = re.compile(r"(<!-- generated: ([a-z-]+)(?: ([a-z]+))? -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Write a table."""
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows))
 
