@@ -198,6 +198,7 @@ class Parameter(_Strict, click.Option):
     def __init__(self, *arguments: Any, declared: Option, **attributes: Any) -> None:  # noqa: ANN401 - click's own signature
         super().__init__(*arguments, **attributes)
         self.declared = declared
+        self.group = declared.group
 
 
 class Argument(_Strict, click.Argument):
@@ -216,11 +217,11 @@ class Command(click.Command):
     def __init__(
         self,
         *arguments: Any,  # noqa: ANN401 - click's own signature
-        exits: Mapping[int, str],
+        exits: Mapping[int, str] | None = None,
         **attributes: Any,  # noqa: ANN401 - click's own signature
     ) -> None:
         super().__init__(*arguments, **attributes)
-        self.exits = exits
+        self.exits = exits or {}
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one section for each heading; click's own ``--help`` belongs to the command."""
@@ -228,8 +229,7 @@ class Command(click.Command):
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
             if record:
-                group = parameter.declared.group if isinstance(parameter, Parameter) else Group.COMMAND
-                sections[group].append(record)
+                sections[getattr(parameter, "group", Group.COMMAND)].append(record)
         for group, records in sections.items():
             if records:
                 with formatter.section(group):
@@ -238,5 +238,6 @@ class Command(click.Command):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the exit codes below the text."""
         super().format_epilog(ctx, formatter)
-        with formatter.section("Exit codes"):
-            formatter.write_dl([(str(code), meaning) for code, meaning in self.exits.items()])
+        if self.exits:
+            with formatter.section("Exit codes"):
+                formatter.write_dl([(str(code), meaning) for code, meaning in self.exits.items()])

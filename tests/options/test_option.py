@@ -14,7 +14,7 @@ MODE = Option("--some-mode", Group.LISTENERS, "Which mode.", Mode(), "660", meta
 def invoke(*arguments: str, option: Option = SECONDS, **environment: str) -> Result:
     """Call a command with one option, which prints its value."""
 
-    @click.command(cls=Command, exits={0: "It worked."})
+    @click.command(cls=Command)
     @with_options(option)
     def command(**given: object) -> None:
         (value,) = given.values()

@@ -29,6 +29,12 @@ def test_each_part_is_somewhere() -> None:
     assert text.count("<!-- generated: ") == text.count("<!-- end -->")
 
 
+def test_every_page_is_listed() -> None:
+    """The folder's own page lists each of the others once."""
+    listed = re.findall(r"^- \[.+\]\(([a-z-]+\.md)\): ", (pages.FOLDER / "README.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted({page.name for page in PAGES} - {"README.md"})
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda one: one.stem)
 def test_links_lead_somewhere(page: Path) -> None:
     """Each link to a file or a heading of this repository has one."""
