@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from reference.commands import COMMANDS
 from reference.tables import page, tables
-from support import HANG_SECONDS, SCRIPT, Running, key, public_pem, run, serving, sign, thumbprint
+from support import HANG_SECONDS, SCRIPT, Running, key, public_pem, serving, sign, thumbprint
 
 from jwks_server import cli
 
@@ -36,7 +36,7 @@ CALLS: dict[tuple[str, int], Call] = {
     ("diff", 0): lambda folder, server: (str(folder / "keys"), server.url),
     ("diff", 1): lambda folder, server: (str(folder / "other"), server.url),
     ("diff", 2): lambda folder, _: (str(folder / "keys"), "http://127.0.0.1:1/"),
-    ("healthcheck", 0): lambda _, server: ("--url", f"http://127.0.0.1:{server.admin}/readyz"),
+    ("healthcheck", 0): lambda _, server: ("--url", f"http://127.0.0.1:{server.admin}/readyz", "--timeout", "60"),
     ("healthcheck", 1): lambda *_: ("--url", "http://127.0.0.1:1/readyz"),
     ("healthcheck", 2): lambda *_: ("--url", "ftp://127.0.0.1"),
     ("inspect", 0): lambda folder, _: (str(folder / "keys" / "a.pem"),),
@@ -88,7 +88,7 @@ def test_codes_of_every_command(tmp_path: Path) -> None:
 
     tests/test_wrong_usage_processes.py and tests/commands/test_wait.py have the codes that end a process from outside.
     """
-    assert (run().returncode, run("--version").returncode, run("check", "--help").returncode) == (2, 0, 0)
+    assert (ended(), ended("--version"), ended("check", "--help")) == (2, 0, 0)
     assert [row[0] for row in tables(PAGE, "Exit codes")[-1]] == ["0", "2", "130", "141", "143"]
     (message,) = re.findall(r"^jwks-server: .+\[output-unusable\]\n", PAGE, re.MULTILINE)
     (tmp_path / "a.pem").write_bytes(public_pem(RSA))
