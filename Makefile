@@ -7,7 +7,7 @@ WHEEL_CHECK := build/wheel-check
 # Most tests wait for a server or a deadline and not for a core, so four at once keep two cores busy.
 AT_ONCE := -n 4 --dist worksteal
 
-.PHONY: help run test check lint workflows fmt types layers docs coverage wheel-test dist lock image-test sbom clients conformance bench rollouts systemd mutants clean
+.PHONY: help run test check lint workflows fmt types layers docs coverage wheel-test dist lock reference image-test sbom clients conformance bench rollouts systemd mutants clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -73,6 +73,9 @@ BUILD_REQUIRES := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb
 lock: $(VENV)/dev ## Renew the lists of locked dependencies that the image is built with.
 	$(LOCK) --output-file deploy/requirements.txt pyproject.toml
 	$(BIN)/python -c '$(BUILD_REQUIRES)' | $(LOCK) --output-file deploy/requirements-build.txt -
+
+reference: $(VENV)/dev ## Write the generated parts of docs/reference, the man page and the chart's README again.
+	cd tests && ../$(BIN)/python -m reference.pages && ../$(BIN)/python chart_docs.py
 
 image-test: $(VENV)/test ## Build the image with buildah, and test it. Needs root.
 	$(BIN)/python -m pytest -m image

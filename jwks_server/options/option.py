@@ -153,7 +153,7 @@ class Option:
             if self.default is not None:  # click takes None for a value, and a required option for given
                 attributes["default"] = str(self.default).split() if self.repeatable else self.default
         names = (self.flag, self.parameter) if self.parameter else (self.flag,)
-        return click.option(*names, cls=Parameter, group=self.group, **attributes)(command)
+        return click.option(*names, cls=Parameter, declared=self, **attributes)(command)
 
 
 class _Strict(click.Parameter):
@@ -193,11 +193,12 @@ class _Strict(click.Parameter):
 
 
 class Parameter(_Strict, click.Option):
-    """An option as click keeps it, with its heading."""
+    """An option as click keeps it, with its declaration."""
 
-    def __init__(self, *arguments: Any, group: Group, **attributes: Any) -> None:  # noqa: ANN401 - click's own signature
+    def __init__(self, *arguments: Any, declared: Option, **attributes: Any) -> None:  # noqa: ANN401 - click's own signature
         super().__init__(*arguments, **attributes)
-        self.group = group
+        self.declared = declared
+        self.group = declared.group
 
 
 class Argument(_Strict, click.Argument):
@@ -205,7 +206,22 @@ class Argument(_Strict, click.Argument):
 
 
 class Command(click.Command):
-    """A command whose help lists the options under headings."""
+    """A command whose help lists the options under headings, and then its exit codes.
+
+    Args:
+        arguments: As click's.
+        exits: What each exit code means, in a sentence. Those that all commands have in common are not among them.
+        attributes: As click's.
+    """
+
+    def __init__(
+        self,
+        *arguments: Any,  # noqa: ANN401 - click's own signature
+        exits: Mapping[int, str] | None = None,
+        **attributes: Any,  # noqa: ANN401 - click's own signature
+    ) -> None:
+        super().__init__(*arguments, **attributes)
+        self.exits = exits or {}
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one section for each heading; click's own ``--help`` belongs to the command."""
@@ -218,3 +234,10 @@ class Command(click.Command):
             if records:
                 with formatter.section(group):
                     formatter.write_dl(records)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the exit codes below the text."""
+        super().format_epilog(ctx, formatter)
+        if self.exits:
+            with formatter.section("Exit codes"):
+                formatter.write_dl([(str(code), meaning) for code, meaning in self.exits.items()])
