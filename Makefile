@@ -56,7 +56,7 @@ wheel-test: $(VENV)/dev ## Build the wheel, install it elsewhere and run the tes
 	rm -rf $(WHEEL_CHECK) dist
 	$(BIN)/python -m build --wheel --outdir dist
 	mkdir -p $(WHEEL_CHECK)
-	cp -R tests sample_keys deploy docs .github .pre-commit-config.yaml Makefile *.md pyproject.toml $(WHEEL_CHECK)
+	cp -R tests sample_keys deploy docs .github .pre-commit-config.yaml Makefile *.md *.toml $(WHEEL_CHECK)
 	$(PYTHON) -m venv $(WHEEL_CHECK)/.venv
 	$(WHEEL_CHECK)/.venv/bin/pip install --quiet "$$(ls dist/*.whl)[test]"
 	cd $(WHEEL_CHECK) && .venv/bin/python -m pytest $(AT_ONCE)
