@@ -1,11 +1,12 @@
 """docs/reference/state.md describes the state file."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from reference.tables import names, page, rows, tables
-from support import certificate_pem, certify, key, serving
+from support import certificate_pem, certify, key, public_pem, run, serving
 
 from jwks_server.errors import StateDamaged, StateUnusable
 from jwks_server.source.state import StateFile
@@ -14,7 +15,7 @@ PAGE = page("state")
 
 
 async def test_format(tmp_path: Path) -> None:
-    """The members of a file that the server wrote are those of the tables, and nothing in it is private."""
+    """The members of a file that the server wrote are those of the tables; a key that is only there is published."""
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys" / "a.pem").write_bytes(certificate_pem(certify(key("RSA"))))
     file = tmp_path / "state.json"
@@ -28,6 +29,10 @@ async def test_format(tmp_path: Path) -> None:
     assert written["max_ages"] == {"/": {"max_age": 300, "before": []}}
     assert f"This is version {written['version']}." in PAGE
     assert (tmp_path / ".state.json.lock").exists()
+    (tmp_path / "keys" / "a.pem").write_bytes(public_pem(key("RSA", 1)))
+    verdicts = run("check", tmp_path / "keys", "--state", file, "--retain", "7200").stdout
+    assert re.findall(r"^a\.pem +(\w+)", verdicts, re.MULTILINE) == ["published", "retiring"]
+    assert json.loads(file.read_text()) == written
 
 
 def recovered(path: Path) -> str:
