@@ -1,10 +1,13 @@
 """The commands and their options, as the reference pages and the man page read them from the code."""
 
+import sys
 from collections.abc import Iterable
 from importlib import import_module
 
 import click
+import pytest
 
+from jwks_server import cli as program
 from jwks_server.cli import cli
 from jwks_server.keys.policy import MAX_SECONDS
 from jwks_server.options.option import Command, Group, Mode, Network, Option, Parameter
@@ -65,10 +68,10 @@ def flag(option: Option) -> str:
 
 
 def values(option: Option) -> str:
-    """Say which values an option has, with unit and range; nothing for a switch."""
+    """Say which values an option has, with unit and range."""
     match option.type:
         case None:
-            return ""
+            return "a switch"
         case click.Choice():
             return ", ".join(f"`{one}`" for one in option.choices)
         case click.IntRange() | click.FloatRange():
@@ -104,3 +107,14 @@ def by_group(shown: Iterable[Option]) -> dict[Group, list[Option]]:
     """Sort options under the headings of the help."""
     found = {group: [one for one in shown if one.group is group] for group in Group}
     return {group: listed for group, listed in found.items() if listed}
+
+
+def ended(*arguments: str) -> int:
+    """Run the command line in this process, and return its exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["jwks-server", *arguments])
+        try:
+            program.main()
+        except SystemExit as end:
+            return int(end.code or 0)
+    return 0

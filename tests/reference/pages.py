@@ -53,8 +53,8 @@ def command(name: str) -> str:
     if name != "serve":
         parts += _own_options(commands.own_options(shown))
     if commands.takes_key_options(shown):
-        which = "All its flags are in" if name == "serve" else "It also takes the flags about keys of"
-        parts.append(f"{which} [Flags and variables](flags.md).")
+        text = "All its flags are in [Flags and variables](flags.md)."
+        parts.append(text if name == "serve" else "It also takes the [flags about keys](flags.md).")
     return "\n\n".join(parts)
 
 
@@ -65,7 +65,7 @@ def _own_options(listed: list[Option]) -> list[str]:
         if one is not JSON
     ]
     shown = [table(("flag", "values", "default", "what it does"), rows)] if rows else []
-    return [*shown, f"`{JSON.flag}` prints JSON instead of text."] if JSON in listed else shown
+    return [*shown, f"`{JSON.flag}` prints [JSON](#json) instead of text."] if JSON in listed else shown
 
 
 def _variable(option: Option) -> str:

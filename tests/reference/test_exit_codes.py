@@ -4,16 +4,12 @@ import asyncio
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import pytest
-from reference.commands import COMMANDS
+from reference.commands import COMMANDS, ended
 from reference.tables import page, tables
 from support import HANG_SECONDS, SCRIPT, Running, key, public_pem, serving, sign, thumbprint
-
-from jwks_server import cli
 
 PAGE = page("exit-codes")
 # Where no other test is about it: tests/test_service.py has those of serve.
@@ -35,9 +31,9 @@ CALLS: dict[tuple[str, int], Call] = {
     ("completion", 2): lambda *_: ("powershell",),
     ("diff", 0): lambda folder, server: (str(folder / "keys"), server.url),
     ("diff", 1): lambda folder, server: (str(folder / "other"), server.url),
-    ("diff", 2): lambda folder, _: (str(folder / "keys"), "http://127.0.0.1:1/"),
+    ("diff", 2): lambda folder, server: (str(folder / "keys"), server.url.replace("jwks", "nothing")),
     ("healthcheck", 0): lambda _, server: ("--url", f"http://127.0.0.1:{server.admin}/readyz", "--timeout", "60"),
-    ("healthcheck", 1): lambda *_: ("--url", "http://127.0.0.1:1/readyz"),
+    ("healthcheck", 1): lambda _, server: ("--url", f"http://127.0.0.1:{server.admin}/nothing", "--timeout", "60"),
     ("healthcheck", 2): lambda *_: ("--url", "ftp://127.0.0.1"),
     ("inspect", 0): lambda folder, _: (str(folder / "keys" / "a.pem"),),
     ("inspect", 1): lambda folder, _: (str(folder / "bad" / "a.pem"),),
@@ -58,17 +54,6 @@ CALLS: dict[tuple[str, int], Call] = {
     ("wait", 1): lambda _, server: (thumbprint(OTHER), server.url, "--timeout", "0.1"),
     ("wait", 2): lambda *_: ("a", "nonsense"),
 }
-
-
-def ended(*arguments: str) -> int:
-    """Run the command line in this process, and return its exit code."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["jwks-server", *arguments])
-        try:
-            cli.main()
-        except SystemExit as end:
-            return int(end.code or 0)
-    return 0
 
 
 async def test_every_exit_code(tmp_path: Path) -> None:

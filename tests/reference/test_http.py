@@ -11,6 +11,7 @@ from typing import Any
 from reference.tables import names, page, rows, tables
 from support import Running, certificate_pem, certify, key, public_pem, raw, serving, tls_flags, trusting
 
+from jwks_server.keys.metadata import OAUTH, OPENID
 from jwks_server.options.option import Group
 from jwks_server.options.table import SERVE
 from jwks_server.serving.admin import ENDPOINTS
@@ -85,7 +86,10 @@ async def served(tmp_path: Path, *flags: str) -> AsyncIterator[Running]:
 
 
 async def test_every_path(tmp_path: Path) -> None:
-    """Each path of the table is served."""
+    """Each path of the table is served, and the table has all that there are."""
+    listed = [names(row[1])[0] for row in rows(PAGE, "Paths")], [names(row[2])[0] for row in rows(PAGE, "Paths")]
+    assert listed == ([SET, f"/acme{SET}"], [OPENID, f"/acme{OPENID}"])
+    assert [names(row[3]) for row in rows(PAGE, "Paths")] == [[OAUTH], [f"{OAUTH}/acme"]]
     async with served(tmp_path) as server:
         for row in rows(PAGE, "Paths"):
             for cell in row[1:]:
@@ -111,7 +115,10 @@ async def test_every_answer(tmp_path: Path) -> None:
     async with served(tmp_path) as server:
         replies = {status: await ask(server.port, *request[:2], **request[2]) for status, request in REQUESTS.items()}
         head = await ask(server.port, "HEAD", SET)
+        zipped = await ask(server.port, "GET", SET, **{"Accept-Encoding": "gzip"})
     assert head.fields == {**replies["200"].fields, "Date": head.fields["Date"]}
+    assert zipped.fields.keys() - head.fields.keys() == {"Content-Encoding"}
+    assert {*ONLY_SOMETIMES, *zipped.fields} <= fields.keys()
     for status, reply in replies.items():
         assert (reply.status, reply.code) == (status, *statuses[status])
         wanted = {
@@ -153,6 +160,43 @@ async def test_conditions_and_codings(tmp_path: Path) -> None:
     assert "Content-Encoding" not in plain.fields
     assert small.fields["Content-Encoding"] == "gzip"
     assert plain.fields["Cache-Control"] == "public, max-age=300, stale-if-error=86400"
+
+
+INVALID = {
+    "a Host that is missing": "GET / HTTP/1.1\r\n\r\n",
+    "repeated": "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+    "or malformed": "GET / HTTP/1.1\r\nHost: a b\r\n\r\n",
+    "`Content-Length` with `Transfer-Encoding`": (
+        "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    ),
+    "`Transfer-Encoding` in HTTP/1.0": "GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "folded lines": "GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n c\r\n\r\n",
+    "bare LF": "GET / HTTP/1.1\nHost: a\r\n\r\n",
+    "`#` or control bytes in the target": "GET /#a HTTP/1.1\r\nHost: a\r\n\r\n",
+}
+CLOSING = {
+    "sends `Upgrade` or `CONNECT`": "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: b\r\n\r\n",
+    "sends a body": "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\na",
+    "uses another version of HTTP": "GET / HTTP/3.0\r\nHost: a\r\n\r\n",
+}
+
+
+async def test_what_ends_a_connection(tmp_path: Path) -> None:
+    """What the table calls invalid is answered with 400, and after this and other requests the server closes."""
+    table = {row[0]: row[1] for row in rows(PAGE, "Limits for clients")}
+    (invalid,) = (one.removeprefix("sends invalid HTTP: ") for one in table if "invalid HTTP" in one)
+    assert invalid.split(", ") == list(INVALID)
+    assert table.keys() >= CLOSING.keys()
+    async with serving(tmp_path, *tls_flags(tmp_path / "tls")) as server:
+        plain = await raw(server.port, b"GET / HTTP/1.1\r\n\r\n")
+    async with serving(tmp_path) as server:
+        refused = [await raw(server.port, one.encode()) for one in INVALID.values()]
+        closed = [await raw(server.port, one.encode()) for one in CLOSING.values()]
+    assert {one.split(b" ", 2)[1] for one in (plain, *refused)} == {b"400"}
+    assert [one.split(b" ", 2)[1] for one in closed] == [b"404", b"404", b"505"]
+    assert b"TLS" in plain
+    assert "unencrypted 400" in table["doesn't speak TLS on a TLS port"]
+    assert "no_application_protocol" in table["speaks TLS, but by ALPN neither HTTP/1.1 nor HTTP/1.0"]
 
 
 def test_every_limit() -> None:

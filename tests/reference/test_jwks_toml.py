@@ -69,12 +69,14 @@ def test_example() -> None:
 def test_metadata() -> None:
     """What the table calls required is required, and what it says can't be set can't."""
     listed = {name: row for row in rows(PAGE, "Metadata") for name in names(row[0])}
+    assert rows(PAGE, "Metadata")[-1][0] == "any other"
     derived = {name for name, row in listed.items() if row[1].startswith("can't be set")}
     assert derived == {"issuer", "jwks_uri", metadata.ALGORITHMS, "signed_metadata"}
     for name in derived:
         assert "can't be set here" in refused(with_metadata(**METADATA, **{name: '"x"'}))
     required = {name for name, row in listed.items() if row[2] != "no"}
     assert required == METADATA.keys()
+    assert listed.keys() == derived | required | {"grant_types_supported"}
     for name in required:
         assert name in refused(with_metadata(**{one: text for one, text in METADATA.items() if one != name}))
     others = {"response_types_supported": '["x"]', "subject_types_supported": '["x"]'}

@@ -26,7 +26,9 @@ P_256 = b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETER
 def test_every_label() -> None:
     """The table has each label of a block that can be published, and says of the others that they are refused."""
     named = {name for row in rows(PAGE, "PEM blocks") for name in names(row[0])}
-    assert named - {"EC PARAMETERS", "Proc-Type: 4,ENCRYPTED"} == LABELS
+    others = {"Proc-Type: 4,ENCRYPTED", "EC PARAMETERS"}
+    assert (named - others, named & others) == (set(LABELS), others)
+    assert rows(PAGE, "PEM blocks")[-1][0] == "any other"
     for label in ("EC PARAMETERS", "X509 CRL", "CERTIFICATE REQUEST"):
         with pytest.raises(PemUnsupported):
             pem.parse(f"-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n".encode())
