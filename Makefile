@@ -7,7 +7,7 @@ WHEEL_CHECK := build/wheel-check
 # Most tests wait for a server or a deadline and not for a core, so four at once keep two cores busy.
 AT_ONCE := -n 4 --dist worksteal
 
-.PHONY: help run test check lint workflows fmt types layers coverage wheel-test dist lock image-test sbom clients conformance bench rollouts systemd mutants clean
+.PHONY: help run test check lint workflows fmt types layers docs coverage wheel-test dist lock reference image-test sbom clients conformance bench rollouts systemd mutants clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -39,6 +39,9 @@ types: $(VENV)/dev ## Check the types with mypy.
 layers: $(VENV)/dev ## Check the import layers.
 	$(BIN)/lint-imports
 
+docs: $(VENV)/docs ## Build the site of the documentation in build/site, and check its links.
+	$(BIN)/zensical build --strict
+
 # One limits the size of a process's files, and coverage writes one too; the other interrupts a start, which coverage slows.
 NOT_MEASURED := --deselect tests/commands/test_render.py::test_a_failure_half_way --deselect tests/commands/test_wait.py::test_interrupted
 
@@ -54,7 +57,7 @@ wheel-test: $(VENV)/dev ## Build the wheel, install it elsewhere and run the tes
 	rm -rf $(WHEEL_CHECK) dist
 	$(BIN)/python -m build --wheel --outdir dist
 	mkdir -p $(WHEEL_CHECK)
-	cp -R tests sample_keys deploy docs .github .pre-commit-config.yaml Makefile *.md pyproject.toml $(WHEEL_CHECK)
+	cp -R tests sample_keys deploy docs .github .pre-commit-config.yaml Makefile *.md *.toml $(WHEEL_CHECK)
 	$(PYTHON) -m venv $(WHEEL_CHECK)/.venv
 	$(WHEEL_CHECK)/.venv/bin/pip install --quiet "$$(ls dist/*.whl)[test]"
 	cd $(WHEEL_CHECK) && .venv/bin/python -m pytest $(AT_ONCE)
@@ -72,6 +75,9 @@ lock: $(VENV)/dev ## Renew the lists of locked dependencies that the image is bu
 	$(LOCK) --output-file deploy/requirements.txt pyproject.toml
 	$(BIN)/python -c '$(BUILD_REQUIRES)' | $(LOCK) --output-file deploy/requirements-build.txt -
 
+reference: $(VENV)/dev ## Write the generated parts of docs/reference, the man page and the chart's README again.
+	cd tests && ../$(BIN)/python -m reference.pages && ../$(BIN)/python chart_docs.py
+
 image-test: $(VENV)/test ## Build the image with buildah, and test it. Needs root.
 	$(BIN)/python -m pytest -m image
 
@@ -82,7 +88,7 @@ sbom: $(VENV)/dev ## List the wheel and its dependencies in build/sbom.cdx.json 
 	$(BIN)/pip --python build/sbom install --quiet dist/*.whl
 	$(BIN)/cyclonedx-py environment --output-reproducible --output-file build/sbom.cdx.json build/sbom/bin/python
 
-$(VENV)/run $(VENV)/test $(VENV)/clients $(VENV)/dev: $(VENV)/%: pyproject.toml
+$(VENV)/run $(VENV)/test $(VENV)/clients $(VENV)/docs $(VENV)/dev: $(VENV)/%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable ".$(if $(filter-out run,$*),[$*])"
 	touch $@

@@ -75,7 +75,15 @@ for _name, _help in {
     cli.add_command(_Lazy(_name, help=_help))
 
 
-@cli.command(cls=Command, example=_EXAMPLE)
+@cli.command(
+    cls=Command,
+    example=_EXAMPLE,
+    exits={
+        0: "SIGTERM or SIGINT ended the server.",
+        1: "The server can't run: an address is in use, TLS can't start, or a part of the program died.",
+        2: "The command is called wrongly, or a file that it names can't be read.",
+    },
+)
 @directory_argument
 @serve_options
 def serve(*, settings: Settings, log_format: Literal["console", "json"], log_level: str) -> None:

@@ -34,8 +34,8 @@
         |-- HeadTooLarge, HostNotServed, VersionUnsupported
         `-- InternalError, NoKeySet, NotReady
 
-A ``code`` is stable: logs, metrics, the command line, HTTP and README.md use the same one. A message says
-the rule that was broken and the way out; it never holds key material.
+A ``code`` is stable: logs, metrics, the command line, HTTP and docs/reference/error-codes.md use the same
+one. A message says the rule that was broken and the way out; it never holds key material.
 """
 
 from typing import ClassVar

@@ -1,6 +1,6 @@
 """What is written from other files into the chart: README's table of values, and the settings in the schema.
 
-``python tests/chart_docs.py`` writes both; a test compares them.
+``make reference`` writes both; a test compares them.
 """
 
 import json

@@ -49,7 +49,7 @@ async def nginx(root: Path, more: str = "") -> AsyncIterator[int]:
         process = await asyncio.create_subprocess_exec(program, "-c", str(configuration), "-e", "stderr")
         try:
             async with asyncio.timeout(HANG_SECONDS):
-                await _listening(port, process)
+                await listening(port, process)
             yield port
         finally:
             if process.returncode is None:
@@ -69,8 +69,8 @@ def caching(port: int) -> str:
     """
 
 
-async def _listening(port: int, process: asyncio.subprocess.Process) -> None:
-    """Wait until the port is answered; nginx tells nobody when it is ready."""
+async def listening(port: int, process: asyncio.subprocess.Process) -> None:
+    """Wait until a proxy answers at its port."""
     while process.returncode is None:
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -79,4 +79,4 @@ async def _listening(port: int, process: asyncio.subprocess.Process) -> None:
         else:
             writer.close()
             return
-    raise AssertionError("nginx ended")
+    raise AssertionError("the proxy ended")

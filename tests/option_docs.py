@@ -1,11 +1,11 @@
-"""The option table as README and the Helm chart's schema write it; ``python tests/chart_docs.py`` writes the schema."""
+"""The option table as the Helm chart's schema has it; ``make reference`` writes the schema."""
 
 from typing import Any
 
 import click
 
-from jwks_server.options.option import Group, Option
-from jwks_server.options.table import DIRECTORY_VARIABLE, SERVE
+from jwks_server.options.option import Option
+from jwks_server.options.table import SERVE
 
 # The chart makes these listeners and files itself.
 SET_BY_CHART = ("DIR", "BIND", "ADMIN_BIND", "STATE", "TLS_CERT", "TLS_KEY")
@@ -14,26 +14,6 @@ WHOLE = ("DRAIN", "SHUTDOWN_TIMEOUT")
 # What a text must look like; the server checks it in full, and refuses an empty one.
 TEXTS = {"PATH": "^/.", "MEDIA_TYPE": "^[^/ ]+/[^/ ]+", "UNIX_MODE": "^[0-7]{1,3}$"}
 NOT_EMPTY = r"\S"
-
-
-def readme_row(option: Option) -> str:
-    """Write an option as a row of README's tables."""
-    flag = f"{option.flag} {option.metavar}" if option.metavar else option.flag
-    default = "off" if option.type is None else option.default_text or option.default
-    shown = "" if default is None else str(default) if option.default_text else f"`{default}`"
-    text = option.help + (f" One of {', '.join(option.choices)}." if option.choices else "")
-    return f"| `{flag}` | `{option.variable}` | {'off' if option.type is None else shown} | {text} |"
-
-
-def readme_tables() -> str:
-    """Write README's tables, one for each heading of the help."""
-    lines = [f"The key directory `DIR` can also be set by `{DIRECTORY_VARIABLE}`."]
-    for group in Group:
-        rows = [readme_row(option) for option in SERVE if option.group is group]
-        if rows:
-            head = ["", f"{group}:", "", "| flag | environment variable | default | |", "| --- | --- | --- | --- |"]
-            lines += [*head, *rows]
-    return "\n".join(lines)
 
 
 def helm_settings() -> dict[str, Any]:

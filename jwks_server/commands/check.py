@@ -17,11 +17,14 @@ from jwks_server.options.settings import Settings
 from jwks_server.source.issuers import Evaluated, evaluated
 
 _IGNORED = "The name doesn't match --pattern."
-_EPILOG = """Exit code 0: every file is accepted. 1: a file is refused, jwks.toml is wrong, or a set has no key.
-2: the directory can't be read, or the command is called wrongly. Findings do not change the exit code."""
+_EXITS = {
+    0: "Every file is accepted. There may be warnings.",
+    1: "A file is refused, jwks.toml is wrong, or a set has no key.",
+    2: "The directory can't be read, or the command is called wrongly.",
+}
 
 
-@click.command(name="check", cls=Command, epilog=_EPILOG)
+@click.command(name="check", cls=Command, exits=_EXITS)
 @directory_argument
 @key_options
 @json_option

@@ -15,16 +15,18 @@ from jwks_server.published.representation import Representation
 from jwks_server.remote import client
 from jwks_server.source.issuers import Published, published, set_path
 
-_EPILOG = """A URL without a path stands for all that is served there. Retiring keys are known from --state only.
-
-Exit code 0: no difference. 1: a difference, or an issuer with a fault, which is not compared. 2: DIR or URL can't be
-read, or the command is called wrongly."""
+_EPILOG = "A URL without a path stands for all that is served there. Retiring keys are known from --state only."
+_EXITS = {
+    0: "There is no difference.",
+    1: "There is a difference, or an issuer has a fault and was not compared.",
+    2: "DIR or URL can't be read, or the command is called wrongly.",
+}
 _SHOWN = 40
 
 Difference = Mapping[str, Any]
 
 
-@click.command(name="diff", cls=Command, epilog=_EPILOG)
+@click.command(name="diff", cls=Command, epilog=_EPILOG, exits=_EXITS)
 @directory_argument
 @click.argument("url", cls=Argument, metavar="URL")
 @key_options

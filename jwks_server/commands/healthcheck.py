@@ -28,7 +28,11 @@ _TIMEOUT = Option(
     metavar="SECONDS",
     has_variable=False,
 )
-_EPILOG = """Exit code 0: the server is ready. 1: it isn't, or it didn't reply in time. 2: the command line is wrong."""
+_EXITS = {
+    0: "The server is ready.",
+    1: "The server is not ready, or did not reply in time.",
+    2: "The command is called wrongly.",
+}
 
 
 def _default_url() -> str:
@@ -43,7 +47,7 @@ def _default_url() -> str:
     return f"http://{replace(address, host=_LOOPBACK.get(address.host, address.host))}/readyz"
 
 
-@click.command(name="healthcheck", cls=Command, epilog=_EPILOG)
+@click.command(name="healthcheck", cls=Command, exits=_EXITS)
 @with_options(URL, _TIMEOUT)
 def command(*, url: str | None, timeout: float) -> None:
     """Check whether a running server is ready."""

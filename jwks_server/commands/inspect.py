@@ -18,12 +18,15 @@ from jwks_server.options.settings import Settings
 from jwks_server.source.files import observe_file
 from jwks_server.source.issuers import rules_of
 
-_EPILOG = """Exit code 0: the file is accepted. 1: it is refused, or jwks.toml is wrong. 2: it can't be read, or the
-command is called wrongly."""
+_EXITS = {
+    0: "The file is accepted.",
+    1: "The file is refused, or jwks.toml is wrong.",
+    2: "The file can't be read, or the command is called wrongly.",
+}
 _SHOWN = 64
 
 
-@click.command(name="inspect", cls=Command, epilog=_EPILOG)
+@click.command(name="inspect", cls=Command, exits=_EXITS)
 @click.argument("file", cls=Argument, metavar="FILE", type=click.Path(path_type=Path))
 @key_options
 @json_option

@@ -11,12 +11,14 @@ from jwks_server.errors import KeyFileError, KidInvalid
 from jwks_server.keys.jwk import PublicKey, filename_kid
 from jwks_server.source.files import key_file
 
-_EPILOG = (
-    """Exit code 0: the file gives a key. 1: it does not. 2: it can't be read, or the command is called wrongly."""
-)
+_EXITS = {
+    0: "The file has a key.",
+    1: "The file is refused.",
+    2: "The file can't be read, or the command is called wrongly.",
+}
 
 
-@click.command(name="kid", cls=Command, epilog=_EPILOG)
+@click.command(name="kid", cls=Command, exits=_EXITS)
 @click.argument("file", cls=Argument, metavar="FILE", type=click.Path(path_type=Path))
 @passphrase_option
 @json_option

@@ -39,10 +39,12 @@ manifest.json last. Files of the last manifest that are not in the new one are r
 are never replaced. The files of an issuer with a fault stay as they are.
 
 With --format nginx, .nginx/jwks.conf is written too: include it in a server block of nginx, and nginx answers as serve
-does, with all headers and conditions. A rotation needs no reload of nginx.
-
-Exit code 0: all files are written. 1: an issuer has a fault, and the others are written; or there is nothing to
-publish, and nothing has changed. 2: DIR can't be read, DIR2 can't be written, or the command line is wrong."""
+does, with all headers and conditions. A rotation needs no reload of nginx."""
+_EXITS = {
+    0: "All files are written.",
+    1: "An issuer has a fault, and the others are written. Or there is nothing to publish, and nothing has changed.",
+    2: "DIR can't be read, DIR2 can't be written, or the command is called wrongly.",
+}
 _OUT = Option(
     "--out",
     Group.COMMAND,
@@ -59,6 +61,7 @@ _FORMAT = Option(
     "What to write: files alone, or also what nginx needs to answer as serve does.",
     click.Choice(("files", "nginx")),
     "files",
+    metavar="FORMAT",
     has_variable=False,
     parameter="form",
 )
@@ -73,7 +76,7 @@ _EVERY = Option(
 )
 
 
-@click.command(name="render", cls=Command, epilog=_EPILOG)
+@click.command(name="render", cls=Command, epilog=_EPILOG, exits=_EXITS)
 @directory_argument
 @_OUT
 @_FORMAT

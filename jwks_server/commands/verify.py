@@ -20,14 +20,16 @@ _STDIN = "-"
 _MAX_TOKEN_BYTES = 64 * 1024
 _EPILOG = """A SOURCE is a key directory, or the URL of a JWK Set. Given both, a key that the directory publishes and
 the URL doesn't serve yet is told from one that is unknown. Each issuer of a directory is checked separately, and named
-if it knows the key. Only the signature is checked, no claim. TOKEN - reads
-the token from standard input, which keeps it out of the list of processes.
+if it has the key. Only the signature is checked, no claim. TOKEN - reads the token from standard input, which keeps it
+out of the list of processes."""
+_EXITS = {
+    0: "Each source has the key that verifies the token.",
+    1: "A source doesn't have it, or publishes nothing.",
+    2: "There is no answer: the token is malformed, a source can't be read, or the command is called wrongly.",
+}
 
-Exit code 0: each source has the key that verifies. 1: a source has not, or publishes nothing. 2: there is no answer:
-the token is malformed, a source can't be read, or the command is called wrongly."""
 
-
-@click.command(name="verify", cls=Command, epilog=_EPILOG)
+@click.command(name="verify", cls=Command, epilog=_EPILOG, exits=_EXITS)
 @click.argument("token", cls=Argument, metavar="TOKEN")
 @click.argument("sources", cls=Argument, type=Folder(), metavar="SOURCE...", nargs=-1, required=True)
 @key_options

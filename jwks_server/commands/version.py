@@ -10,7 +10,11 @@ from jwks_server.commands import output
 from jwks_server.commands.arguments import Command, json_option
 
 
-@click.command(name="version", cls=Command)
+@click.command(
+    name="version",
+    cls=Command,
+    exits={0: "The versions are printed.", 2: "The command is called wrongly."},
+)
 @json_option
 def command(*, as_json: bool) -> None:
     """Print the versions of this program, of Python and of the most important libraries."""

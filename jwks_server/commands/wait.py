@@ -26,9 +26,12 @@ address gets requests with the URL's host name. A replica that can't be reached 
 as not serving it.
 
 With --safe, the command also waits for verifiers that have cached the set. It waits for the longest max-age of any
-answer and --propagation, counted from when every replica served the key, or from --published-at.
-
-Exit code 0: the wait is over. 1: the time is over. 2: the command line is wrong. 130: interrupted."""
+answer and --propagation, counted from when every replica served the key, or from --published-at."""
+_EXITS = {
+    0: "Every replica does what the command waits for.",
+    1: "The time of --timeout is over.",
+    2: "The command is called wrongly.",
+}
 _OPTIONS = (
     Option("--gone", Group.COMMAND, "Wait until no replica serves the key.", has_variable=False),
     Option("--safe", Group.COMMAND, "Wait until signing with the key is safe.", has_variable=False),
@@ -87,6 +90,7 @@ class _Command(Command):
     name="wait",
     cls=_Command,
     epilog=_EPILOG,
+    exits=_EXITS,
     context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
 )
 @click.argument("kid", cls=Argument, metavar="KID")

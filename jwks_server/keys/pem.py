@@ -42,10 +42,10 @@ _ALGORITHM_BYTES = 32
 # Everything that cryptography raises for bytes that are not a key; InternalError comes from OpenSSL itself.
 _LOAD_ERRORS = (ValueError, TypeError, NotImplementedError, OverflowError, InternalError, x509.InvalidVersion)
 
-_PUBLIC = frozenset({"PUBLIC KEY", "RSA PUBLIC KEY"})
-_PRIVATE = frozenset({"PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY"})
-_OPENSSH = "OPENSSH PRIVATE KEY"
-_CERTIFICATE = "CERTIFICATE"
+PUBLIC = frozenset({"PUBLIC KEY", "RSA PUBLIC KEY"})
+PRIVATE = frozenset({"PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY"})
+OPENSSH = "OPENSSH PRIVATE KEY"
+CERTIFICATE = "CERTIFICATE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +95,13 @@ def parse(data: bytes, passphrase: bytes | None = None) -> tuple[FoundKey, ...]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # deprecated keys are refused by their kind
         for block in _without_ec_parameters(_blocks(data)):
-            if block.label == _CERTIFICATE:
+            if block.label == CERTIFICATE:
                 certificates.append(_certificate(block))
                 continue
             key = _public_key(block, passphrase)
             if key not in keys:
                 keys.append(key)
-            if block.label not in _PUBLIC:
+            if block.label not in PUBLIC:
                 private.append(key)
     if not keys and not certificates:
         raise PemMissing(_nothing_found(data))
@@ -154,7 +154,7 @@ def _without_ec_parameters(blocks: Iterable[_Block]) -> Iterator[_Block]:
 
 
 def _public_key(block: _Block, passphrase: bytes | None) -> PublicKeyTypes:
-    if block.label not in _PUBLIC | _PRIVATE | {_OPENSSH}:
+    if block.label not in PUBLIC | PRIVATE | {OPENSSH}:
         raise PemUnsupported(
             f"A block {block.label} holds nothing that can be published; remove it, or keep it out of the pattern."
         )
@@ -163,9 +163,9 @@ def _public_key(block: _Block, passphrase: bytes | None) -> PublicKeyTypes:
     if _RSASSA_PSS in block.der[:_ALGORITHM_BYTES]:
         raise _bound_to_pss()
     try:
-        if block.label in _PUBLIC:
+        if block.label in PUBLIC:
             return load_pem_public_key(block.pem)
-        if block.label == _OPENSSH:
+        if block.label == OPENSSH:
             # An encrypted OpenSSH file holds its public half in clear: there is nothing to decrypt.
             if (public := openssh.public_half_of_encrypted(block.lines)) is not None:
                 return public

@@ -110,7 +110,7 @@ def parse(text: bytes, defaults: Policy) -> Policy:
     files, further = document.pop("keys", {}), document.pop("metadata", {})
     if not isinstance(files, dict):
         raise table.error("keys", 'is not a table; write [keys."FILE"]')
-    decided = table.read(document, _SET)
+    decided = table.read(document, SET)
     members = metadata.read(further, decided.get("issuer"), table.text)
     per_file = {name: _key_policy(Table(table.text, ("keys", name)), entry) for name, entry in files.items()}
     return replace(defaults, **decided, metadata=members, files=MappingProxyType(per_file))
@@ -119,7 +119,7 @@ def parse(text: bytes, defaults: Policy) -> Policy:
 def _key_policy(table: Table, entry: object) -> KeyPolicy:
     if not isinstance(entry, dict):
         raise table.error("", 'is not a table; write [keys."FILE"]')
-    policy = KeyPolicy(**table.read(entry, _FILE))
+    policy = KeyPolicy(**table.read(entry, FILE))
     if policy.alg and policy.alg not in (ENC_ALGS if policy.use == "enc" else SIG_ALGS):
         raise table.error("alg", f'is {policy.alg}, which is not for use = "{policy.use}"')
     if policy.publish_at and policy.remove_at and policy.publish_at >= policy.remove_at:
@@ -181,7 +181,8 @@ _INSTANT = Member("a date and time with its offset, such as 2026-11-24T08:00:00Z
 _KID = Member("a string of printable characters", _text)
 _KIDS = Member("a list of strings of printable characters", _texts)
 
-_SET = {
+# The members of the file, and those of a [keys."FILE"].
+SET = {
     "allow": _some_of(*OPTIONAL_KINDS),
     "kid": _one_of(*get_args(KidScheme)),
     "rsa_alg": _one_of(*RSA_ALGS),
@@ -193,7 +194,7 @@ _SET = {
     "revoked": Member("a list of kids", lambda value: frozenset(_texts(value))),
     "issuer": metadata.ISSUER,
 }
-_FILE = {
+FILE = {
     "alg": _one_of(*SIG_ALGS, *ENC_ALGS),
     "use": _one_of("sig", "enc"),
     "kid": _KID,

@@ -1,7 +1,7 @@
 """The help of a command: options under headings, an example, and lines that fit the terminal."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
@@ -74,17 +74,27 @@ class Commands(click.Group):
 
 
 class Command(click.Command):
-    """A command whose help lists the options under headings.
+    """A command whose help lists the options under headings, and then its exit codes.
 
     Args:
+        arguments: As click's.
         example: A command line, for the help.
+        exits: What each exit code means, in a sentence. Those that all commands have in common are not among them.
+        given: As click's.
     """
 
     context_class = _Context
 
-    def __init__(self, *arguments: Any, example: str = "", **given: Any) -> None:  # noqa: ANN401 - click's own
+    def __init__(
+        self,
+        *arguments: Any,  # noqa: ANN401 - click's own signature
+        example: str = "",
+        exits: Mapping[int, str] | None = None,
+        **given: Any,  # noqa: ANN401 - click's own signature
+    ) -> None:
         super().__init__(*arguments, **given)
         self.example = example
+        self.exits = exits or {}
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one section for each heading; click's own ``--help`` belongs to the command."""
@@ -100,3 +110,10 @@ class Command(click.Command):
             if records:
                 with formatter.section(group):
                     formatter.write_dl(records)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the exit codes below the text."""
+        super().format_epilog(ctx, formatter)
+        if self.exits:
+            with formatter.section("Exit codes"):
+                formatter.write_dl([(str(code), meaning) for code, meaning in self.exits.items()])

@@ -153,7 +153,7 @@ class Option:
             if self.default is not None:  # click takes None for a value, and a required option for given
                 attributes["default"] = str(self.default).split() if self.repeatable else self.default
         names = (self.flag, self.parameter) if self.parameter else (self.flag,)
-        return click.option(*names, cls=Parameter, group=self.group, **attributes)(command)
+        return click.option(*names, cls=Parameter, declared=self, **attributes)(command)
 
 
 class _Strict(click.Parameter):
@@ -193,11 +193,12 @@ class _Strict(click.Parameter):
 
 
 class Parameter(_Strict, click.Option):
-    """An option as click keeps it, with its heading."""
+    """An option as click keeps it, with its declaration."""
 
-    def __init__(self, *arguments: Any, group: Group, **attributes: Any) -> None:  # noqa: ANN401 - click's own signature
+    def __init__(self, *arguments: Any, declared: Option, **attributes: Any) -> None:  # noqa: ANN401 - click's own signature
         super().__init__(*arguments, **attributes)
-        self.group = group
+        self.declared = declared
+        self.group = declared.group
 
 
 class Argument(_Strict, click.Argument):

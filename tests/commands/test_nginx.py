@@ -310,7 +310,7 @@ def test_what_is_not_ours_stays(tmp_path: Path, keys: Path) -> None:
 
 
 async def test_what_differs_is_documented(tmp_path: Path, keys: Path) -> None:
-    """README's table of differences is right, row by row."""
+    """The table of differences in docs/how-to/nginx.md is right, row by row."""
     async with served(keys, tmp_path / "out") as (port, other):
 
         def both(path: str = JWKS, method: str = "GET", **fields: str) -> tuple[str, str]:

@@ -199,7 +199,7 @@ def test_packaged_chart_is_whole(tmp_path: Path) -> None:
 
 
 def test_written_files_are_current() -> None:
-    """README's table and the schema's settings are what ``python tests/chart_docs.py`` writes."""
+    """README's table and the schema's settings are what ``make reference`` writes."""
     assert (CHART / "README.md").read_text() == chart_docs.readme()
     assert (CHART / "values.schema.json").read_text() == chart_docs.schema()
 

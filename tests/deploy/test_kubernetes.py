@@ -208,9 +208,9 @@ def test_example_applies_to_any_cluster() -> None:
     assert {one["metadata"]["namespace"] for one in objects} == {"jwks"}
 
 
-def test_readme_creates_what_the_example_needs_first() -> None:
-    """README's commands create the namespace, then the keys that the pods mount, then the rest."""
-    readme = (ROOT / "README.md").read_text()
+def test_tutorial_creates_what_the_example_needs_first() -> None:
+    """The tutorial's commands create the namespace, then the keys that the pods mount, then the rest."""
+    tutorial = (ROOT / "docs" / "tutorials" / "kubernetes-from-zero.md").read_text()
     volumes = the(example(), "Deployment")["spec"]["template"]["spec"]["volumes"]
     keys = next(one["configMap"]["name"] for one in volumes if "configMap" in one)
     steps = [
@@ -218,7 +218,7 @@ def test_readme_creates_what_the_example_needs_first() -> None:
         f"kubectl create configmap {keys} --namespace jwks --from-file=public/\n",
         "kubectl apply --kustomize deploy/kubernetes/overlays/example\n",
     ]
-    places = [readme.index(one) for one in steps]
+    places = [tutorial.index(one) for one in steps]
     assert places == sorted(places)
 
 

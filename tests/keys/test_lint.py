@@ -88,5 +88,5 @@ def test_revoked_key_whose_file_is_deleted(name: str) -> None:
 
 
 def test_codes_are_listed() -> None:
-    """Every code of these tests is one of the list that README shows."""
+    """Every code of these tests is one of the list that the reference shows."""
     assert {"empty-set", "many-keys", "large-body", "no-rsa", "private-key-exposed", "subpath-mount"} < set(CODES)

@@ -1,4 +1,4 @@
-"""The table of options, and what follows from it: README, the chart's schema, the settings' defaults."""
+"""The table of options, and what follows from it: the chart's schema, the settings' defaults."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
-from option_docs import helm_settings, readme_tables
+from option_docs import helm_settings
 from support import ROOT, run
 
 from jwks_server.cli import cli
@@ -41,11 +41,6 @@ def settings_of(*arguments: str) -> Settings:
     result = CliRunner().invoke(command, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return got[0]
-
-
-def test_readme_has_the_table() -> None:
-    """README's tables of options are the ones that are written from the table."""
-    assert readme_tables() in (ROOT / "README.md").read_text()
 
 
 def test_chart_has_the_table() -> None:
