@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jwks_server.errors import KeyFileError
-from jwks_server.keys import jwk, pem
+from jwks_server.keys import jwk, jwk_file, pem
 from jwks_server.keys.kinds import Use
 from jwks_server.keys.policy import Policy
 
@@ -129,6 +129,7 @@ def read_file(name: str, data: bytes, passphrase: bytes | None) -> KeyFile:
         passphrase: What opens encrypted private keys.
     """
     try:
-        return KeyFile(name, tuple(jwk.public_key(found) for found in pem.parse(data, passphrase)))
+        found = jwk_file.parse(data) if jwk_file.is_jwk_file(name, data) else pem.parse(data, passphrase)
+        return KeyFile(name, tuple(map(jwk.public_key, found)))
     except KeyFileError as error:
         return KeyFile(name, error=error)
