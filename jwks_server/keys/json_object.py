@@ -3,12 +3,14 @@
 import base64
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from jwks_server.errors import JwkMalformed, JwkMissing
 
 MAX_DEPTH = 16
 _BASE64URL = re.compile("[A-Za-z0-9_-]+")
+# What opens and closes, and texts, of which the last may be cut short; before a colon one is a member's name.
+_TOKEN = re.compile(rb'[][{}]|"((?:[^"\\]|\\.)*+)(?:"(?P<colon>\s*+:)?|\\?\Z)', re.DOTALL)
 
 Object = Mapping[str, object]
 
@@ -19,11 +21,11 @@ def read(data: bytes) -> Object:
     A repeated member is an error: it would mean different keys to different readers.
 
     Raises:
-        JwkMissing: The file is empty.
-        JwkMalformed: It is not such a file, or it is nested too deeply.
+        JwkMissing: It is another kind of JSON.
+        JwkMalformed: It is empty, or not JSON.
     """
     if not data.strip():
-        raise JwkMissing("The file is empty; write the key as a JWK, or remove the file.")
+        raise JwkMalformed("The file is empty; write the key as a JWK, or remove the file.")
     try:
         document = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_members, parse_constant=_refuse)
     except UnicodeDecodeError as exc:
@@ -32,10 +34,24 @@ def read(data: bytes) -> Object:
         where = f" at line {exc.lineno}" if isinstance(exc, json.JSONDecodeError) else ""
         raise JwkMalformed(f"The file is not JSON{where}; write it again.") from exc
     if not isinstance(document, dict):
-        raise JwkMalformed("The file's JSON is not an object; write a JWK or a JWK Set.")
+        raise JwkMissing("The JSON is not an object, so it is neither a JWK nor a JWK Set; write one.")
+    return document
+
+
+def begins_with_member(data: bytes, names: Collection[str]) -> bool:
+    """Report whether one of these members is in the object that bytes begin with; the bytes may be cut short."""
+    depth = 0
+    for token in _TOKEN.finditer(data):
+        depth += {b"{": 1, b"[": 1, b"}": -1, b"]": -1}.get(token[0], 0)
+        if depth == 1 and token["colon"] and token[1].decode("utf-8", "replace") in names:
+            return True
+    return False
+
+
+def insist_on_depth(document: Object) -> None:
+    """Refuse an object that is nested too deeply."""
     if _depth(document) > MAX_DEPTH:
         raise JwkMalformed(f"The file's JSON has more than {MAX_DEPTH} levels; write only keys into it.")
-    return document
 
 
 def text(members: Object, name: str) -> str:

@@ -32,9 +32,12 @@ from jwks_server.keys.kinds import ENC_ALGS, Use
 
 T = TypeVar("T")
 
-SUFFIXES = (".json", ".jwk", ".jwks")
+ANY_JSON = ".json"
+SUFFIXES = (ANY_JSON, ".jwk", ".jwks")
 MAX_KEYS = 1000
+MAX_KID = 255
 _SHOWN = 40
+_KEYS = ("kty", "keys")
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})  # RFC 7518 section 6, RFC 9964
 _CURVES: Mapping[str, ec.EllipticCurve] = {
     "P-256": ec.SECP256R1(),
@@ -66,6 +69,11 @@ def is_jwk_file(name: str, data: bytes) -> bool:
     )
 
 
+def may_hold_keys(data: bytes) -> bool:
+    """Report whether the beginning of a JSON file is that of a JWK or a JWK Set."""
+    return json_object.begins_with_member(data, _KEYS)
+
+
 def parse(data: bytes) -> tuple[FoundKey, ...]:
     """Take the public keys out of a JWK or a JWK Set.
 
@@ -76,24 +84,32 @@ def parse(data: bytes) -> tuple[FoundKey, ...]:
         At least one key, in the file's order, each once, with the kid, alg and use that the file gives it.
 
     Raises:
+        JwkMissing: It is JSON, but without a key for JWTs.
         KeyFileError: The file as a whole is refused; the subclass says why.
     """
     found: list[FoundKey] = []
     for jwk in _jwks(json_object.read(data)):
         key = _found(jwk)
-        if all(key.key != other.key for other in found):
+        same = [other for other in found if other.key == key.key]
+        if not same:
             found.append(key)
+        elif same != [key]:
+            raise JwkMalformed(
+                "The set has a key twice, with different members; write it once. Other kids of it go into jwks.toml, "
+                "as aliases."
+            )
     if not found:
-        raise JwkMissing("The set holds no key for JWTs; put a key into it, or remove the file.")
+        raise JwkMissing("The JWK Set holds no key for JWTs; put a key into it, or remove the file.")
     return tuple(found)
 
 
 def _jwks(document: Object) -> Sequence[Object]:
     """List the JWKs that can be for JWTs."""
+    if document.keys().isdisjoint(_KEYS):
+        raise JwkMissing('The JSON has neither "kty" nor "keys", so it is neither a JWK nor a JWK Set; write one.')
+    json_object.insist_on_depth(document)
     if "kty" in document:
         return [document]
-    if "keys" not in document:
-        raise JwkMissing("The JSON is neither a JWK nor a JWK Set; keep other JSON files out of the directory.")
     keys = document["keys"]
     if not isinstance(keys, list) or not all(isinstance(one, dict) and "kty" in one for one in keys):
         raise JwkMalformed('"keys" is not a list of JWKs; write the set again (RFC 7517 section 5).')
@@ -105,8 +121,8 @@ def _jwks(document: Object) -> Sequence[Object]:
 def _found(jwk: Object) -> FoundKey:
     key = _public_key(jwk)
     kid, alg = optional_text(jwk, "kid"), optional_text(jwk, "alg")
-    if kid is not None and not kid.isprintable():
-        raise KidInvalid("A kid in the file holds other characters than printable ones; give the key another kid.")
+    if kid is not None and not (kid.isprintable() and len(kid) <= MAX_KID):
+        raise KidInvalid(f"A kid in the file is not 1 to {MAX_KID} printable characters; give the key another kid.")
     private = not _PRIVATE.isdisjoint(jwk)
     return FoundKey(key, _chain(jwk, key), private=private, kid=kid, alg=alg, use=_use(jwk, alg))
 

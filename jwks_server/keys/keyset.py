@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from jwks_server.errors import KeyFileError
+from jwks_server.errors import JwkMissing, KeyFileError
 from jwks_server.keys import jwk, jwk_file, pem
 from jwks_server.keys.kinds import Use
 from jwks_server.keys.policy import Policy
@@ -31,6 +31,11 @@ class KeyFile:
     def good(self) -> bool:
         """Whether it gives a key."""
         return not self.error
+
+    @property
+    def ignored(self) -> bool:
+        """Whether it is no key file, but JSON without a key, under a name that any JSON file can have."""
+        return isinstance(self.error, JwkMissing) and self.name.endswith(jwk_file.ANY_JSON)
 
 
 @dataclass(frozen=True, slots=True)
