@@ -91,7 +91,7 @@ def _observed(seen: Observation, previous: Evaluation, now: float, rules: Rules)
         gone_for=gone_for,
         changed_at=min(changed_at, now),
     )
-    files = {name: file for name, file in believed.items.items() if not file.ignored}
+    files = {name: file for name, file in believed.items.items() if not (file.error and file.ignored)}
     text = policy_text.update(
         seen.policy,
         previous.policy_text,

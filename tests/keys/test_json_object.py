@@ -35,8 +35,8 @@ def test_any_bytes(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"[]", "not an object"),
-        (b'"kty"', "not an object"),
+        (b"", "empty"),
+        (b" \n", "empty"),
         (b"{", "not JSON at line 1"),
         (b'{"a": 1,\n"b": }', "not JSON at line 2"),
         (b'{"a": NaN}', "a number that is not JSON"),
@@ -46,7 +46,6 @@ def test_any_bytes(data: bytes) -> None:
         ('{"a": 1}'.encode("utf-16"), "not UTF-8"),
         (b'{"a": {"b": 1, "b": 1}}', "a member twice"),
         (b'{"a": 1, "\\u0061": 2}', "a member twice"),
-        (b'{"a": ' + b"[" * 16 + b"]" * 16 + b"}", "levels"),
         (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "not JSON"),
     ],
 )
@@ -56,11 +55,37 @@ def test_refused(data: bytes, reason: str) -> None:
         json_object.read(data)
 
 
-@pytest.mark.parametrize("data", [b"", b" \n"])
-def test_empty(data: bytes) -> None:
-    """An empty file has a code of its own: it may be about to be written."""
-    with pytest.raises(JwkMissing):
+@pytest.mark.parametrize("data", [b"[]", b'"kty"', b"7"])
+def test_other_json(data: bytes) -> None:
+    """JSON that is no object has a code of its own: it is no damaged key, but no key at all."""
+    with pytest.raises(JwkMissing, match="not an object"):
         json_object.read(data)
+
+
+def test_depth() -> None:
+    """An object has at most 16 levels, itself included."""
+    json_object.insist_on_depth({"a": json.loads("[" * 15 + "]" * 15)})
+    with pytest.raises(JwkMalformed, match="levels"):
+        json_object.insist_on_depth({"a": json.loads("[" * 16 + "]" * 16)})
+
+
+@given(st.dictionaries(st.sampled_from(("a", "b", "keys", '"keys":')), VALUES, max_size=4), st.data())
+def test_a_member_of_what_is_cut_short(members: dict[str, object], data: st.DataObject) -> None:
+    """A member is found wherever the text ends after its colon, and only in the outermost object."""
+    text = json.dumps({**members, "c": members}, ensure_ascii=False).encode()
+    assert json_object.begins_with_member(text, ("keys",)) is ("keys" in members)
+    beginning = text[: data.draw(st.integers(0, len(text)))]
+    found = json_object.begins_with_member(beginning, ("keys",))
+    assert found <= ("keys" in members)
+    assert found or not beginning.startswith(b'{"keys":')
+
+
+@pytest.mark.parametrize(
+    "data", [b'{"' + b'a\\"' * 30_000, b"{" + b'"' * 60_000, b'{"a"' + b" " * 60_000, b"[" * 60_000]
+)
+def test_a_beginning_takes_no_time_that_grows_with_its_square(data: bytes) -> None:
+    """Texts without an end are read once."""
+    assert not json_object.begins_with_member(data, ("keys",))
 
 
 @given(st.binary(min_size=1))

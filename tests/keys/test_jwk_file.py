@@ -2,7 +2,7 @@
 
 import base64
 import json
-from typing import Any
+from dataclasses import replace
 
 import pytest
 from cryptography import x509
@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
-from support import PUBLISHABLE_KINDS, certify, key, public_pem
+from support import PUBLISHABLE_KINDS, certify, key, private_jwk, private_pem, public_jwk
 
 from jwks_server import errors
 from jwks_server.keys import pem
@@ -47,14 +47,6 @@ def parsed(document: object) -> tuple[FoundKey, ...]:
     return parse(json.dumps(document).encode())
 
 
-def written(kind: str, number: int = 0, **more: object) -> dict[str, Any]:
-    """Write a generated key as a JWK."""
-    (found,) = pem.parse(public_pem(key(kind, number)))
-    public = public_key(found)
-    alg = {"alg": public.kind.name} if public.kind.kty == "AKP" else {}
-    return {"kty": public.kind.kty, **alg, **public.members, **more}
-
-
 def test_rfc_7517_appendix_a_1() -> None:
     """The example set gives both keys, with their kid, alg and use."""
     ec, rsa = parsed({"keys": [EC, RSA]})
@@ -79,23 +71,25 @@ def test_rfc_7517_appendix_a_2() -> None:
 
 @pytest.mark.parametrize("kind", PUBLISHABLE_KINDS)
 def test_every_kind(kind: str) -> None:
-    """A key is the same one as JWK and as PEM."""
-    (found,) = parsed(written(kind))
-    (known,) = pem.parse(public_pem(key(kind, 0)))
-    assert public_key(found) == public_key(known)
+    """A key is the same one as JWK, private or public, and as PEM."""
+    (known,) = map(public_key, pem.parse(private_pem(key(kind))))
+    for document in (public_jwk(key(kind)), private_jwk(key(kind))):
+        (found,) = map(public_key, parsed(document))
+        assert found == replace(known, private=not {"d", "priv"}.isdisjoint(document), alg=found.alg)
+        assert (found.kid, found.use) == (None, None)
 
 
 def test_spiffe_bundle() -> None:
     """Of a SPIFFE bundle the keys for JWT-SVIDs are taken, and those for X.509-SVIDs are not."""
-    bundle = {
-        "keys": [written("P-256", 0, use="x509-svid", x5c=["AAAA"]), written("P-256", 1, use="jwt-svid", kid="k")],
-        "spiffe_sequence": 12,
-        "spiffe_refresh_hint": 300,
-    }
-    (found,) = parsed(bundle)
+    keys = [
+        public_jwk(key("P-256", 0), use="x509-svid", x5c=["AAAA"]),
+        public_jwk(key("P-256", 1), use="jwt-svid", kid="k"),
+    ]
+    about = {"spiffe_sequence": 12, "spiffe_refresh_hint": 300}
+    (found,) = parsed({**about, "keys": keys})
     assert (found.kid, found.use) == ("k", "sig")
     with pytest.raises(errors.JwkMissing, match="no key for JWTs"):
-        parsed({**bundle, "keys": bundle["keys"][:1]})  # type: ignore[index] - a list
+        parsed({**about, "keys": keys[:1]})
 
 
 @pytest.mark.parametrize(
@@ -112,13 +106,16 @@ def test_spiffe_bundle() -> None:
 )
 def test_use(more: dict[str, object], use: str | None) -> None:
     """The use is said by itself, by the operations, or by the algorithm."""
-    (found,) = parsed({**written("RSA"), **more})
+    (found,) = parsed({**public_jwk(key("RSA")), **more})
     assert found.use == use
 
 
 def test_a_key_that_is_twice_in_a_set() -> None:
-    """It is found once."""
-    assert len(parsed({"keys": [OKP, {**OKP, "kid": "again"}, EC]})) == 2
+    """It is found once; if its kid, alg or use differ, the set is refused, since one of them would be lost."""
+    assert len(parsed({"keys": [OKP, {**OKP, "ext": True}, EC]})) == 2
+    for other in ({"kid": "again"}, {"use": "sig"}, {"alg": "EdDSA"}):
+        with pytest.raises(errors.JwkMalformed, match="twice"):
+            parsed({"keys": [OKP, EC, {**OKP, **other}]})
 
 
 @pytest.mark.parametrize(
@@ -134,6 +131,7 @@ def test_a_key_that_is_twice_in_a_set() -> None:
         ({"kty": 7}, errors.JwkMalformed),
         ({"kty": "oct", "k": "AAAA"}, errors.KeySymmetric),
         ({"keys": [OKP, {"kty": "oct", "k": "AAAA"}]}, errors.KeySymmetric),
+        ({**OKP, "more": json.loads("[" * 16 + "]" * 16)}, errors.JwkMalformed),
         ({"kty": "PQC"}, errors.KindUnsupported),
         ({"kty": "\n" * 9}, errors.KindUnsupported),
         ({**OKP, "crv": "Ed25518"}, errors.KindUnsupported),
@@ -152,6 +150,7 @@ def test_a_key_that_is_twice_in_a_set() -> None:
         ({**OKP, "kid": ""}, errors.JwkMalformed),
         ({**OKP, "kid": 1}, errors.JwkMalformed),
         ({**OKP, "kid": "a\n"}, errors.KidInvalid),
+        ({**OKP, "kid": "a" * 256}, errors.KidInvalid),
         ({**OKP, "kid": "\ud800"}, errors.KidInvalid),
         ({**OKP, "key_ops": "verify"}, errors.JwkMalformed),
         ({**OKP, "x5c": "AAAA"}, errors.JwkMalformed),
@@ -183,7 +182,7 @@ def test_certificates() -> None:
     root, leaf, other = key("P-384"), key("P-256", 0), key("P-256", 1)
     authority = certify(root, name="root", ca=True)
     own = certify(leaf, (authority, root))
-    jwk = written("P-256", x5c=[der(own), der(authority)])
+    jwk = public_jwk(leaf, x5c=[der(own), der(authority)])
     (found,) = parsed({**jwk, "x5t#S256": b64url(own.fingerprint(hashes.SHA256()))})
     assert found.chain == (own, authority)
     for wrong in (
