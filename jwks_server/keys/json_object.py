@@ -28,11 +28,11 @@ def read(data: bytes) -> Object:
         raise JwkMalformed("The file is empty; write the key as a JWK, or remove the file.")
     try:
         document = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_members, parse_constant=_refuse)
-    except UnicodeDecodeError as exc:
-        raise JwkMalformed("The file is not UTF-8; save it as UTF-8.") from exc
+    except UnicodeDecodeError:  # these errors hold the file, so they are not passed on
+        raise JwkMalformed("The file is not UTF-8; save it as UTF-8.") from None
     except (ValueError, RecursionError) as exc:
         where = f" at line {exc.lineno}" if isinstance(exc, json.JSONDecodeError) else ""
-        raise JwkMalformed(f"The file is not JSON{where}; write it again.") from exc
+        raise JwkMalformed(f"The file is not JSON{where}; write it again.") from None
     if not isinstance(document, dict):
         raise JwkMissing("The JSON is not an object, so it is neither a JWK nor a JWK Set; write one.")
     return document
