@@ -111,11 +111,17 @@ def _jwks(document: Object) -> Sequence[Object]:
     if "kty" in document:
         return [document]
     keys = document["keys"]
-    if not isinstance(keys, list) or not all(isinstance(one, dict) and "kty" in one for one in keys):
-        raise JwkMalformed('"keys" is not a list of JWKs; write the set again (RFC 7517 section 5).')
+    if not isinstance(keys, list) or not any(map(_is_jwk, keys)):
+        raise JwkMissing('"keys" lists no JWK, so the JSON is not a JWK Set that holds a key; put one into it.')
+    if not all(map(_is_jwk, keys)):
+        raise JwkMalformed('"keys" lists something else than JWKs; write the set again (RFC 7517 section 5).')
     if len(keys) > MAX_KEYS:
         raise JwkMalformed(f"The set has more than {MAX_KEYS} keys; split it.")
     return [one for one in keys if one.get("use") != _NOT_FOR_JWTS]
+
+
+def _is_jwk(one: object) -> bool:
+    return isinstance(one, dict) and "kty" in one
 
 
 def _found(jwk: Object) -> FoundKey:
