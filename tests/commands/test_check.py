@@ -206,14 +206,14 @@ def test_json_files_that_are_no_keys(tmp_path: Path) -> None:
     keys, state = tmp_path / "keys", tmp_path / "keys" / "state.json"
     keys.mkdir()
     (keys / "a.pem").write_bytes(public_pem(key("RSA")))
-    alone = checked(keys)
+    _, alone = checked(keys)
     state.write_text('{"version": 2, "issuers": {}}\n')
     (keys / "package.json").write_text('{"name": "keys", "keywords": ["keys"]}')
     (keys / "openid-configuration.json").write_text('{"issuer": "https://a.example", "jwks_uri": "https://a.example/"}')
     (keys / "tests").mkdir()
     (keys / "tests" / "list.json").write_text("[1]")
     code, document = checked(keys, "--state", state)
-    assert (code, document["files"], document["findings"]) == (0, alone[1]["files"], alone[1]["findings"])
+    assert (code, document["files"], document["findings"]) == (0, alone["files"], alone["findings"])
     assert [one["file"] for one in document["ignored"]] == ["openid-configuration.json", "package.json", "state.json"]
     assert list(json.loads(run("check", keys, "--json").stdout)["issuers"]) == ["/"]
     assert "neither a JWK nor a JWK Set" in run("check", keys).stdout
@@ -221,8 +221,8 @@ def test_json_files_that_are_no_keys(tmp_path: Path) -> None:
 
 def test_a_private_jwk_that_everyone_may_read(tmp_path: Path) -> None:
     """It is the finding that it is for PEM; of a secret key nothing is published."""
-    for name, document in (("a.json", private_jwk(key("P-256"), kid="k")), ("oct.jwk", {"kty": "oct", "k": "AAAA"})):
-        (tmp_path / name).write_text(json.dumps(document))
+    for name, members in (("a.json", private_jwk(key("P-256"), kid="k")), ("oct.jwk", {"kty": "oct", "k": "AAAA"})):
+        (tmp_path / name).write_text(json.dumps(members))
         (tmp_path / name).chmod(0o644)
     code, document = checked(tmp_path)
     assert code == 1

@@ -24,7 +24,7 @@ KEYS = (*(key("P-256", number) for number in range(4)), key("Ed25519", 0))
 PEMS = [public_pem(one) for one in KEYS]
 KIDS = [thumbprint(one) for one in KEYS]
 # JWKs with the kids that jwks.toml gives too, one with another key's thumbprint, and the same key under another kid.
-JWKS = (
+JWKS: Sequence[Sequence[Mapping[str, object]]] = (
     [public_jwk(KEYS[0], kid="x")],
     [public_jwk(KEYS[1], kid="x"), public_jwk(KEYS[2], use="enc")],
     [public_jwk(KEYS[3], kid=KIDS[0])],

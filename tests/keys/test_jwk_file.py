@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
+from joserfc.jwk import OKPKey
+from jwcrypto.jwk import JWK
 from support import PUBLISHABLE_KINDS, certify, key, private_jwk, private_pem, public_jwk
 
 from jwks_server import errors
@@ -38,6 +40,27 @@ RSA = {
     "alg": "RS256",
     "kid": "2011-04-29",
 }
+# RFC 7517 appendix B.
+CERTIFIED = {"kty": "RSA", "use": "sig", "kid": "1b94c", "e": "AQAB"}
+CERTIFIED["n"] = (
+    "vrjOfz9Ccdgx5nQudyhdoR17V-IubWMeOZCwX_jj0hgAsz2J_pqYW08PLbK_PdiVGKPrqzmDIsLI7sA25VEnHU1uCLNwBuUiCO11_-"
+    "7dYbsr4iJmG0Qu2j8DsVyT1azpJC_NG84Ty5KKthuCaPod7iI7w0LK9orSMhBEwwZDCxTWq4aYWAchc8t-"
+    "emd9qOvWtVMDC2BXksRngh6X5bUYLy6AyHKvj-nUy1wgzjYQDwHMTplCoLtU-o-8SNnZ1tmRoGE9uJkBLdh5gFENabWnU5m1ZqZPdwS-qo-"
+    "meMvVfJb6jJVWRpl2SUtCnYG2C32qvbWbjZ_jBPD5eunqsIo1vQ"
+)
+CERTIFICATE = (
+    "MIIDQjCCAiqgAwIBAgIGATz/FuLiMA0GCSqGSIb3DQEBBQUAMGIxCzAJBgNVBAYTAlVTMQswCQYDVQQIEwJDTzEPMA0GA1UEBxMGRGVudmVyMR"
+    "wwGgYDVQQKExNQaW5nIElkZW50aXR5IENvcnAuMRcwFQYDVQQDEw5CcmlhbiBDYW1wYmVsbDAeFw0xMzAyMjEyMzI5MTVaFw0xODA4MTQyMjI5"
+    "MTVaMGIxCzAJBgNVBAYTAlVTMQswCQYDVQQIEwJDTzEPMA0GA1UEBxMGRGVudmVyMRwwGgYDVQQKExNQaW5nIElkZW50aXR5IENvcnAuMRcwFQ"
+    "YDVQQDEw5CcmlhbiBDYW1wYmVsbDCCASIwDQYJKoZIhvcNAQEBBQADggEPADCCAQoCggEBAL64zn8/QnHYMeZ0LncoXaEde1fiLm1jHjmQsF/4"
+    "49IYALM9if6amFtPDy2yvz3YlRij66s5gyLCyO7ANuVRJx1NbgizcAblIgjtdf/u3WG7K+IiZhtELto/A7Fck9Ws6SQvzRvOE8uSirYbgmj6He"
+    "4iO8NCyvaK0jIQRMMGQwsU1quGmFgHIXPLfnpnfajr1rVTAwtgV5LEZ4Iel+W1GC8ugMhyr4/p1MtcIM42EA8BzE6ZQqC7VPqPvEjZ2dbZkaBh"
+    "PbiZAS3YeYBRDWm1p1OZtWamT3cEvqqPpnjL1XyW+oyVVkaZdklLQp2Btgt9qr21m42f4wTw+Xrp6rCKNb0CAwEAATANBgkqhkiG9w0BAQUFAA"
+    "OCAQEAh8zGlfSlcI0o3rYDPBB07aXNswb4ECNIKG0CETTUxmXl9KUL+9gGlqCz5iWLOgWsnrcKcY0vXPG9J1r9AqBNTqNgHq2G03X09266X5Cp"
+    "Oe1zFo+Owb1zxtp3PehFdfQJ610CDLEaS9V9Rqp17hCyybEpOGVwe8fnk+fbEL2Bo3UPGrpsHzUoaGpDftmWssZkhpBJKVMJyf/RuP2SmmaIzm"
+    "nw9JiSlYhzo4tpzd5rFXhjRbg4zW9C+2qok+2+qDM1iJ684gPHMIY8aLWrdgQTxkumGmTqgawR+N5MDtdPTEQ0XfIBc2cJEUyMTY5MPvACWpkA"
+    "6SdS4xSvdXK3IVfOWA=="
+)
 # RFC 8037 appendix A.2.
 OKP = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
 
@@ -54,6 +77,28 @@ def test_rfc_7517_appendix_a_1() -> None:
     assert (rsa.kid, rsa.alg, rsa.use) == ("2011-04-29", "RS256", None)
     assert public_key(ec).members == {name: EC[name] for name in ("crv", "x", "y")}
     assert public_key(rsa).thumbprint == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"  # RFC 7638 section 3.1
+
+
+def test_rfc_7517_appendix_a_3() -> None:
+    """The symmetric examples are refused."""
+    for more in ({"alg": "A128KW", "k": "GawgguFyGrWKav7AX4VKUg"}, {"k": "AyM1SysPpbyDfgZld3umj1qzKO", "kid": "HMAC"}):
+        with pytest.raises(errors.KeySymmetric):
+            parsed({"keys": [{"kty": "oct", **more}]})
+
+
+def test_rfc_7517_appendix_b() -> None:
+    """The example with a certificate gives the key with x5c as it was written."""
+    (found,) = map(public_key, parsed({**CERTIFIED, "x5c": [CERTIFICATE]}))
+    assert (found.kid, found.use, found.x5["x5c"]) == ("1b94c", "sig", [CERTIFICATE])
+    assert found.members == {"n": CERTIFIED["n"], "e": "AQAB"}
+
+
+def test_rfc_8037_appendix_a_1() -> None:
+    """The private Ed25519 example gives the public one; its alg may have the name of RFC 8037 or of RFC 9864."""
+    for alg in ("EdDSA", "Ed25519"):
+        (found,) = parsed({**OKP, "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A", "alg": alg})
+        assert (found.private, found.alg) == (True, alg)
+        assert public_key(found).members == {"crv": "Ed25519", "x": OKP["x"]}
 
 
 def test_rfc_8037_appendix_a_2() -> None:
@@ -90,6 +135,31 @@ def test_spiffe_bundle() -> None:
     assert (found.kid, found.use) == ("k", "sig")
     with pytest.raises(errors.JwkMissing, match="no key for JWTs"):
         parsed({**about, "keys": keys[:1]})
+
+
+def test_what_other_tools_write() -> None:
+    """The members that jose, jwcrypto, joserfc, step and SPIRE add to a key, or around keys."""
+    by_jose = private_jwk(key("P-256", 0), alg="ES256", key_ops=["sign", "verify"])
+    by_jwcrypto = json.loads(JWK.from_pyca(key("P-256", 1)).export())
+    by_joserfc = OKPKey.generate_key("Ed25519", {"use": "sig", "alg": "EdDSA"}).as_dict(private=True)
+    by_step = public_jwk(key("RSA"), use="sig", kid="step", alg="RS256")
+    found = parsed({"keys": [by_jose, by_jwcrypto, by_joserfc, by_step]})
+    assert [(one.kid, one.alg, one.use, one.private) for one in found] == [
+        (None, "ES256", "sig", True),
+        (by_jwcrypto["kid"], None, None, True),
+        (by_joserfc.get("kid"), "EdDSA", "sig", True),
+        ("step", "RS256", "sig", False),
+    ]
+    authority = der(certify(key("P-384"), name="authority", ca=True))
+    by_spire = [
+        public_jwk(key("P-384"), use="x509-svid", x5c=[authority]),
+        public_jwk(key("P-256", 0), use="jwt-svid", kid="C6vs25welZOx6WksNYfbMfiw9l96pMnD"),
+    ]
+    (svid,) = parsed({"keys": by_spire, "spiffe_sequence": 1, "spiffe_refresh_hint": 300})
+    assert (svid.kid, svid.use, svid.chain) == ("C6vs25welZOx6WksNYfbMfiw9l96pMnD", "sig", ())
+    encrypted_by_step = {"protected": "e30", "encrypted_key": "AA", "iv": "AA", "ciphertext": "AA", "tag": "AA"}
+    with pytest.raises(errors.JwkMissing):
+        parsed(encrypted_by_step)
 
 
 @pytest.mark.parametrize(
