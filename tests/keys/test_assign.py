@@ -1,10 +1,12 @@
 """Which file publishes a key, and under which kid, alg and use, where JWKs say theirs."""
 
+import base64
 import json
 from collections.abc import Mapping
 
 import pytest
-from support import build, evaluated, key, public_jwk, public_pem, thumbprint
+from cryptography.hazmat.primitives.serialization import Encoding
+from support import build, certify, evaluated, key, public_jwk, public_pem, thumbprint
 
 from jwks_server.errors import AlgMismatch, KidConflict
 from jwks_server.keys.keyset import KeyFile, read_file
@@ -78,6 +80,8 @@ def test_a_jwk_changes_no_kid_that_is_published() -> None:
     policy = '[keys."b.pem"]\nalg = "ES256"\naliases = ["old"]'
     alone = published(pem, policy=policy)
     assert published(jwk_file("a.json", public_jwk(ONE, kid="j")), pem, policy=policy) == alone
+    x5c = [base64.b64encode(certify(ONE).public_bytes(Encoding.DER)).decode()]
+    assert published(jwk_file("a.json", public_jwk(ONE, kid="j", x5c=x5c)), pem, policy=policy) == alone
 
 
 def test_one_kid_for_two_keys() -> None:

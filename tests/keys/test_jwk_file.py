@@ -300,3 +300,13 @@ def test_any_object(document: dict[str, object]) -> None:
     file = read_file("a.json", json.dumps({"d": secret, **document}).encode(), None)
     assert bool(file.keys) is not bool(file.error)
     assert secret not in repr(file)
+
+
+@given(st.binary(max_size=99), st.sampled_from((EC, RSA, OKP, {"keys": [OKP, EC]})), st.data())
+def test_any_bytes(more: bytes, document: dict[str, object], data: st.DataObject) -> None:
+    """Any bytes, and a good file with other bytes in the middle, give keys or a coded error."""
+    good = json.dumps(document).encode()
+    at = data.draw(st.integers(0, len(good)))
+    for contents in (more, good[:at] + more + good[at + data.draw(st.integers(0, 9)) :]):
+        file = read_file("a.jwk", contents, None)
+        assert bool(file.keys) is not bool(file.error)

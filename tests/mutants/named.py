@@ -103,8 +103,8 @@ NAMED = (
         "the last of the files with a certificate",
         "A key that stands in two files with certificates is published from the first.",
         "keys/assign.py",
-        "if held is None or (key.x5 and not held[1].x5):",
-        "if held is None or key.x5:",
+        "_preference(key) > _preference(held[1])",
+        "_preference(key) >= _preference(held[1])",
         ("keys/test_chain_edges.py::test_first_file_with_a_certificate",),
     ),
     Mutant(
