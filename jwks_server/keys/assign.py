@@ -4,13 +4,12 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from jwks_server.errors import AlgMismatch, KeyFileError, KidConflict, KindNotAllowed, KindUnsupported
+from jwks_server.errors import KeyFileError, KidConflict
 from jwks_server.keys import jwk
+from jwks_server.keys.allowed import alg_of, refusal, use_of
 from jwks_server.keys.keyset import KeyFile
 from jwks_server.keys.kinds import Use
-from jwks_server.keys.policy import KeyPolicy, Policy
-
-_ALG_SHOWN = 20
+from jwks_server.keys.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,7 @@ def assign(files: Sequence[KeyFile], policy: Policy) -> Assignment:
         files: Ordered by name.
         policy: What the operator decided.
     """
-    errors = {file.name: error for file in files if (error := file.error or _refusal(file, policy))}
+    errors = {file.name: error for file in files if (error := file.error or refusal(file, policy))}
     while True:
         owners = _owners([file for file in files if file.name not in errors])
         naming = _Naming(policy)
@@ -108,40 +107,6 @@ def assign(files: Sequence[KeyFile], policy: Policy) -> Assignment:
 
 def _is_revoked(one: Assigned, policy: Policy) -> bool:
     return bool(policy.revoked) and not policy.revoked.isdisjoint({one.public.thumbprint, *one.kids})
-
-
-def _refusal(file: KeyFile, policy: Policy) -> KeyFileError | None:
-    """Check a file's keys against the policy."""
-    said = policy.of(file.name)
-    for key in file.keys:
-        kind = key.kind
-        if kind.optional and kind.name not in policy.allow:
-            return KindNotAllowed(
-                f"Some clients reject the whole set for one {kind.name} key; "
-                f"if all of yours can read it, start with --allow {kind.name}."
-            )
-        if not policy.allows(kind):
-            return KindUnsupported(f"Some clients reject the whole set for one {kind.name} key; remove the file.")
-        use, alg = _use(key, said), _alg(key, said, policy)
-        if alg is None or alg not in (kind.enc if use == "enc" else kind.sig):
-            return AlgMismatch(
-                f'A key of kind {kind.name} can\'t have use = "{use}" and alg = "{_shown(alg)}"; '
-                "fix it in the file if it is a JWK, or set both in jwks.toml."
-            )
-    return None
-
-
-def _use(key: jwk.PublicKey, said: KeyPolicy) -> Use:
-    return said.use or key.use or "sig"
-
-
-def _alg(key: jwk.PublicKey, said: KeyPolicy, policy: Policy) -> str | None:
-    return said.alg or key.alg or jwk.algorithm(key.kind, _use(key, said), policy.rsa_alg, policy.ed_alg)
-
-
-def _shown(alg: str | None) -> str:
-    """Shorten what a JWK calls its alg, since it can be anything."""
-    return alg if alg and len(alg) <= _ALG_SHOWN and alg.isprintable() else "..."
 
 
 def _owners(files: Sequence[KeyFile]) -> _Owners:
@@ -241,8 +206,8 @@ def _owner_name(owner: tuple[str, jwk.PublicKey]) -> str:
 
 def _assigned(file: str, key: jwk.PublicKey, policy: Policy) -> Assigned:
     said = policy.of(file)
-    alg = _alg(key, said, policy) or ""
-    return Assigned(file, key, alg, _use(key, said), (said.kid or main_kid(file, key, policy), *said.aliases))
+    alg = alg_of(key, said, policy) or ""
+    return Assigned(file, key, alg, use_of(key, said), (said.kid or main_kid(file, key, policy), *said.aliases))
 
 
 def main_kid(file: str, key: jwk.PublicKey, policy: Policy) -> str:
