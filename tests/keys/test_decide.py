@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support import key, public_jwk, public_pem, thumbprint
 
@@ -57,12 +57,19 @@ POLICIES = (
 )
 CHANGES = st.tuples(st.sampled_from(NAMES), st.one_of(st.none(), st.integers(0, len(CONTENTS) - 1)))
 STEPS = st.tuples(
-    st.lists(CHANGES, max_size=2),
+    st.lists(CHANGES, max_size=3),
     st.one_of(st.none(), st.none(), st.sampled_from(POLICIES)),
     st.sampled_from((0.0, 0.1, 0.3, 1.1, 3.0, 40.0, 4000.0, -2.0)),
     st.booleans(),
 )
 Step = tuple[Sequence[tuple[str, int | None]], str | None, float, bool]
+# The first JWK with the kid x, then another key with it, then the first one goes.
+FIRST_JWK = len(CONTENTS) - len(JWKS) - 1
+ONE_KID: Sequence[Step] = (
+    ([("a.jwk", FIRST_JWK), ("d.pem", 4)], None, 0.0, True),
+    ([("b.json", FIRST_JWK + 1)], None, 1.0, True),
+    ([("a.jwk", None)], None, 1.0, True),
+)
 
 
 def history(steps: Sequence[Step]) -> Sequence[tuple[Observation, float]]:
@@ -99,6 +106,7 @@ def _few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @given(st.lists(STEPS, min_size=2, max_size=8))
+@example(ONE_KID)
 @settings(max_examples=300)
 def test_any_history_gives_what_a_decision_about_all_files_gives(steps: Sequence[Step]) -> None:
     """After each change, what was decided, published, found and logged is the same, to the byte."""
