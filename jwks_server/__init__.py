@@ -1,3 +1,3 @@
-"""Publishes a directory of PEM files as a correct, current, cacheable JWK Set (RFC 7517)."""
+"""Publishes a directory of PEM or JWK files as a correct, current, cacheable JWK Set (RFC 7517)."""
 
 __version__ = "0.1.0"

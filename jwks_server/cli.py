@@ -23,9 +23,9 @@ from jwks_server.text import printable
 
 _NAME = "jwks-server"
 _INTERRUPTED = 130
-# The message about a file without PEM has this marker with dots, which is not PEM.
-_PEM = re.compile(r"-----BEGIN(?! \.\.\.-)")
-_BEGIN = """jwks-server publishes a directory of PEM files as a JWK Set. To begin:
+# PEM, or a member of a JWK that only a key has. The message about a file without PEM has the marker with dots.
+_KEY = re.compile(r"""-----BEGIN(?! \.\.\.-)|"(kty|d|p|q|dp|dq|qi|k|priv)"\s*:""")
+_BEGIN = """jwks-server publishes a directory of key files as a JWK Set. To begin:
 
 \b
   mkdir -p keys && openssl genpkey -algorithm RSA -out keys/first.pem
@@ -38,7 +38,7 @@ _EXAMPLE = """\b
 jwks-server serve keys --bind 0.0.0.0:8080 --retain 90000 --state jwks.json
 
 Serve the keys in the folder keys to everyone. A key whose file is removed stays for 25 hours, across restarts too."""
-_PEM_GIVEN = "An argument or a variable holds PEM; give the name of the key's file."
+_KEY_GIVEN = "An argument or a variable holds a key; give the name of the key's file."
 
 
 class _Lazy(click.Command):
@@ -54,7 +54,7 @@ class _Lazy(click.Command):
 @click.version_option(__version__, package_name="jwks-server")
 @click.pass_context
 def cli(context: click.Context) -> None:
-    """Publish a directory of PEM files as a JWK Set."""
+    """Publish a directory of key files as a JWK Set."""
     if context.invoked_subcommand != serve.name:  # serve writes them to its log
         for one in unknown(os.environ):
             _complain(f"{printable(one.reason)} [{CODE}]")
@@ -99,7 +99,7 @@ def serve(*, settings: Settings, log_format: Literal["console", "json"], log_lev
 def main() -> None:
     """Run the command line and exit: 0 for success, 1 for a failure or a no, 2 for a wrong call or no answer."""
     try:
-        _refuse_pem()
+        _refuse_keys()
         if instruction := os.environ.get(COMPLETE):
             sys.exit(shell_complete(cli, {}, _NAME, COMPLETE, instruction))
         # Not click's own main, which takes every closed pipe for a failure of 1.
@@ -120,15 +120,15 @@ def main() -> None:
         _fail(error)
 
 
-def _refuse_pem() -> None:
-    """Refuse PEM in arguments and variables, before an error message can repeat it: no option takes a key."""
+def _refuse_keys() -> None:
+    """Refuse keys in arguments and variables, before an error message can repeat it: no option takes a key."""
     variables = (value for name, value in os.environ.items() if name.startswith(PREFIX))
-    if any(map(_PEM.search, (*sys.argv[1:], *variables))):
-        raise ConfigError(_PEM_GIVEN)
+    if any(map(_KEY.search, (*sys.argv[1:], *variables))):
+        raise ConfigError(_KEY_GIVEN)
 
 
 def _fail(error: JwksError) -> None:
-    message = _PEM_GIVEN if _PEM.search(error.message) else printable(error.message)
+    message = _KEY_GIVEN if _KEY.search(error.message) else printable(error.message)
     _complain(f"{message} [{error.code}]", journal.prefix("error"))
     sys.exit(error.exit_code)
 

@@ -25,8 +25,9 @@
     |-- KeyFileError               one file; the other files are not affected
     |   |-- FileUnreadable, FileNotRegular, FileTooLarge
     |   |-- PemMissing, PemMalformed, PemUnsupported
+    |   |-- JwkMissing, JwkMalformed
     |   |-- PassphraseMissing, PassphraseWrong
-    |   |-- KeyMalformed, KeyInconsistent, KeyTooSmall
+    |   |-- KeyMalformed, KeyInconsistent, KeyTooSmall, KeySymmetric
     |   |-- KindUnsupported, KindNotAllowed
     |   `-- CertificateMismatch, AlgMismatch, KidConflict, KidInvalid
     `-- Problem                    one request; an RFC 9457 problem document
@@ -298,6 +299,18 @@ class PemUnsupported(KeyFileError):
     code = "pem-unsupported"
 
 
+class JwkMissing(KeyFileError):
+    """The JSON holds no JWK for JWTs."""
+
+    code = "jwk-missing"
+
+
+class JwkMalformed(KeyFileError):
+    """The file is not JSON, or not a JWK or a JWK Set (RFC 7517)."""
+
+    code = "jwk-malformed"
+
+
 class PassphraseMissing(KeyFileError):
     """The private key is encrypted and there is no passphrase to open it with."""
 
@@ -317,7 +330,7 @@ class KeyMalformed(KeyFileError):
 
 
 class KeyInconsistent(KeyFileError):
-    """An RSA key's numbers can't be those of a key: p * q is not n, or the exponent is even or 1."""
+    """Numbers can't be those of a key: p * q is not n, the exponent is even or 1, a point is not on its curve."""
 
     code = "key-inconsistent"
 
@@ -326,6 +339,12 @@ class KeyTooSmall(KeyFileError):
     """An RSA key is shorter than RFC 7518 section 3.3 requires."""
 
     code = "key-too-small"
+
+
+class KeySymmetric(KeyFileError):
+    """The JWK is a symmetric key, which is a secret."""
+
+    code = "key-symmetric"
 
 
 class KindUnsupported(KeyFileError):

@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 from cryptography.x509.oid import NameOID
+from jwcrypto.jwk import JWK
 
 from jwks_server.keys.evaluate import evaluate
 from jwks_server.keys.evaluation import Evaluation, Rules
@@ -84,6 +85,18 @@ def public_pem(private: Any) -> bytes:
     """Write a key's public half."""
     pem: bytes = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     return pem
+
+
+def private_jwk(private: Any, **more: object) -> dict[str, Any]:
+    """Write a private key as a JWK, as jwcrypto does; further members are as given."""
+    members: dict[str, Any] = JWK.from_pyca(private).export(as_dict=True)
+    return {name: value for name, value in members.items() if name != "kid"} | more
+
+
+def public_jwk(private: Any, **more: object) -> dict[str, Any]:
+    """Write a key's public half as a JWK."""
+    members: dict[str, Any] = JWK.from_pyca(private).export_public(as_dict=True)
+    return {name: value for name, value in members.items() if name != "kid"} | more
 
 
 def thumbprint(private: Any) -> str:

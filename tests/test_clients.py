@@ -4,6 +4,7 @@ import asyncio
 import json
 import urllib.request
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import authlib.deprecate  # noqa: F401 - puts its own warning filter first, before the test's
@@ -14,7 +15,7 @@ from joserfc.jwk import KeySet
 from joserfc.jwt import decode
 from jwcrypto.jwk import JWKSet
 from jwcrypto.jwt import JWT
-from support import PUBLISHABLE_KINDS, Running, key, private_pem, serving, sign
+from support import PUBLISHABLE_KINDS, Running, key, private_jwk, private_pem, public_jwk, serving, sign
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -91,6 +92,21 @@ async def test_every_kind(classical: Running, kind: str, client: Verify) -> None
 async def test_ml_dsa(post_quantum: Running, kind: str) -> None:
     """The client that knows ML-DSA verifies with each parameter set."""
     await verify(post_quantum, kind, jwcrypto)
+
+
+@pytest.mark.filterwarnings("ignore:authlib.jose module is deprecated")
+@pytest.mark.parametrize("client", [pyjwt, joserfc, authlib_jose, jwcrypto])
+async def test_a_set_from_jwk_files(tmp_path: Path, client: Verify) -> None:
+    """Keys of a JWK Set and of a SPIFFE bundle verify under the kids that their files say."""
+    kids = {"RSA": "of the set", "P-256": "of the bundle"}
+    jwk_set = {"keys": [private_jwk(key("RSA"), kid=kids["RSA"], alg="RS256")]}
+    bundle = {"keys": [public_jwk(key("P-256"), kid=kids["P-256"], use="jwt-svid")], "spiffe_sequence": 1}
+    for name, document in (("a.jwks", jwk_set), ("bundle.json", bundle)):
+        (tmp_path / name).write_text(json.dumps(document))
+    async with serving(tmp_path) as server:
+        for kind, alg in (("RSA", "RS256"), ("P-256", "ES256")):
+            token = sign(key(kind), alg, kids[kind])
+            assert await asyncio.to_thread(client, server.url, token, alg) == {"sub": "somebody"}
 
 
 async def verify(server: Running, kind: str, client: Verify) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from support import (
     certificate_pem,
     certify,
     key,
+    private_jwk,
     private_pem,
     raw,
     run,
@@ -63,11 +65,17 @@ def leaks(output: bytes, private: Any) -> bool:
     return any(member in output for member in PRIVATE_MEMBERS)
 
 
+def jwk_text(private: Any) -> bytes:
+    """Write a private key as JSON."""
+    return json.dumps(private_jwk(private)).encode()
+
+
 @pytest.mark.parametrize("kind", PUBLISHABLE_KINDS)
 def test_the_search_finds_what_it_looks_for(kind: str) -> None:
     """The search itself can fail: it finds a private key that is there."""
     private = key(kind)
     assert leaks(private_pem(private), private)
+    assert leaks(jwk_text(private).replace(b'"', b"'"), private)
     for secret in secrets(private):
         for offset in range(3):
             assert leaks(b"{" + base64.urlsafe_b64encode(b"x" * offset + secret) + b"}", private)
@@ -75,14 +83,14 @@ def test_the_search_finds_what_it_looks_for(kind: str) -> None:
     assert leaks(b'{"kty":"RSA","d":"x"}', private)
 
 
-@given(st.sampled_from(PUBLISHABLE_KINDS), st.booleans(), st.data())
-def test_nothing_made_from_a_private_key_holds_it(kind: str, encrypted: bool, data: st.DataObject) -> None:
+@given(st.sampled_from(PUBLISHABLE_KINDS), st.sampled_from(["PEM", "encrypted PEM", "JWK"]), st.data())
+def test_nothing_made_from_a_private_key_holds_it(kind: str, form: str, data: st.DataObject) -> None:
     """Whole or damaged, a private key's file gives replies, verdicts, reprs and errors without a run of it."""
     private = key(kind)
-    pem = bytearray(private_pem(private, encrypted=encrypted))
+    written = bytearray(jwk_text(private) if form == "JWK" else private_pem(private, encrypted=form != "PEM"))
     if data.draw(st.booleans()):
-        pem[data.draw(st.integers(0, len(pem) - 1))] ^= data.draw(st.integers(1, 255))
-    file = read_file("a.pem", bytes(pem), data.draw(st.sampled_from([None, PASSPHRASE, b"wrong"])))
+        written[data.draw(st.integers(0, len(written) - 1))] ^= data.draw(st.integers(1, 255))
+    file = read_file("a.pem", bytes(written), data.draw(st.sampled_from([None, PASSPHRASE, b"wrong"])))
     keyset = build([file], EVERY_KIND)
     output = [repr(file), repr(keyset), str(file.error), repr(file.error)]
     error: BaseException | None = file.error
@@ -105,6 +113,11 @@ async def test_nothing_the_server_sends_or_logs_holds_a_private_key(tmp_path: Pa
         (tmp_path / f"{kind}-cut.pem").write_bytes(private_pem(private)[:-40])
         (tmp_path / f"{kind}-doubled.pem").write_bytes(private_pem(private).replace(b"\n", b"", 1))
         (tmp_path / f"{kind}-encrypted.pem").write_bytes(private_pem(private, encrypted=True))
+    jwks = {kind: key(kind, 1) for kind in keys}
+    for kind, private in jwks.items():
+        (tmp_path / f"{kind}.jwk").write_bytes(jwk_text(private))
+        (tmp_path / f"{kind}-cut.json").write_bytes(jwk_text(private)[:-9])
+        (tmp_path / f"{kind}-marked.jwks").write_bytes(jwk_text(private).replace(b"{", b"\xff{"))
     (tmp_path / "certified.pem").write_bytes(private_pem(keys["P-256"]) + certificate_pem(certify(keys["P-256"])))
     (tmp_path / "mismatch.pem").write_bytes(private_pem(keys["P-256"]) + certificate_pem(certify(keys["P-384"])))
     allow = [word for kind in EVERY_KIND.allow for word in ("--allow", kind)]
@@ -119,15 +132,17 @@ async def test_nothing_the_server_sends_or_logs_holds_a_private_key(tmp_path: Pa
         ):
             output += await raw(server.port, line + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         output += await raw(server.port, private_pem(keys["RSA"]))
+        output += await raw(server.port, jwk_text(jwks["RSA"]))
         for path in (b"/livez", b"/readyz", b"/metrics", b"/status", b"/a.pem"):
             output += await raw(server.admin, b"GET %b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % path)
         output += await raw(server.admin, private_pem(keys["RSA"]))
         server.process.terminate()
         await server.end()
         output += server.stderr
-    assert output.count(b'"use":"sig"') == len(PUBLISHABLE_KINDS)
+    assert output.count(b'"use":"sig"') == 2 * len(PUBLISHABLE_KINDS)
     assert output.count(b"file-refused") >= len(keys)
-    for private in keys.values():
+    assert output.count(b"[jwk-malformed]" if b"[jwk-malformed]" in output else b'"jwk-malformed"') >= 2 * len(keys)
+    for private in (*keys.values(), *jwks.values()):
         assert not leaks(output, private)
 
 
@@ -198,6 +213,8 @@ def test_nothing_a_command_prints_or_writes_holds_a_private_key(arguments: list[
         (directory / f"{kind}.pem").write_bytes(private_pem(one))
         (directory / f"{kind}-cut.pem").write_bytes(private_pem(one)[:-40])
         (directory / f"{kind}-encrypted.pem").write_bytes(private_pem(one, encrypted=True))
+    (directory / "P-256.jwk").write_bytes(jwk_text(private["P-256"]))
+    (directory / "RSA-cut.json").write_bytes(jwk_text(private["RSA"])[:-9])
     files = sorted(directory.iterdir()) if "KEY" in arguments or "TEXT" in arguments else [directory]
     if {"diff", "verify", "wait"} & set(arguments):
         files = [directory / "P-256.pem", directory / "RSA.pem"]
@@ -221,6 +238,17 @@ def test_a_key_in_a_variable_is_not_printed(command: str, variable: str) -> None
     done = run(command, stdin=b"", **{f"JWKS_SERVER_{variable}": private_pem(private).decode()})
     assert (done.returncode, "[config-invalid]" in done.stderr) == (2, True)
     assert not leaks((done.stdout + done.stderr).encode(), private)
+
+
+@pytest.mark.parametrize("kind", ["P-256", "RSA", "ML-DSA-44"])
+def test_a_jwk_on_the_command_line(kind: str, tmp_path: Path) -> None:
+    """It is refused as PEM is, whole, cut or without its type, and what is printed holds nothing of it."""
+    private = key(kind)
+    text = jwk_text(private).decode()
+    for part in (text, text[: len(text) // 2], text[text.index(",") :]):
+        done = run("check", "--", part, tmp_path)
+        assert (done.returncode, "holds a key" in done.stderr) == (2, True)
+        assert not leaks((done.stdout + done.stderr).encode(), private)
 
 
 def test_a_key_that_the_shell_took_apart(tmp_path: Path) -> None:

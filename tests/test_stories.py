@@ -5,6 +5,7 @@ Each story runs against a server in a process of its own, with its default setti
 
 import asyncio
 import ctypes
+import json
 import os
 import shutil
 import signal
@@ -18,7 +19,7 @@ from pathlib import Path
 import pytest
 import writers
 from polling import Judge, Kids, polling
-from support import certificate_pem, certify, key, private_pem, public_pem, serving
+from support import certificate_pem, certify, key, private_jwk, private_pem, public_pem, serving
 
 from jwks_server.keys.keyset import read_file
 
@@ -244,6 +245,23 @@ async def test_slow_write_in_place(keys: Path) -> None:
                 file.write(PEMS[number][70:])
             await judge.until(kids(0, number))
         follow_each_other(judge, kids(0, 1), kids(0, 2), kids(0, 3))
+
+
+async def test_jwk_set_written_in_place(keys: Path) -> None:
+    """A JWK Set that is emptied, half written and completed at each rotation loses no key, and publishes none early."""
+    path = keys / "set.jwks"
+    rotation = ((2,), (2, 3), (3,), (3, 4))
+    async with judged(keys, "--grace-period", "3600") as judge:
+        for numbers in rotation:
+            document = json.dumps({"keys": [private_jwk(key("P-256", number)) for number in numbers]}).encode()
+            with path.open("wb") as file:
+                await judge.more()
+                for half in (document[: len(document) // 2], document[len(document) // 2 :]):
+                    file.write(half)
+                    file.flush()
+                    await judge.more()
+            await judge.until(kids(0, 1, *numbers))
+        follow_each_other(judge, kids(0, 1), *(kids(0, 1, *numbers) for numbers in rotation))
 
 
 async def test_file_that_stays_bad(keys: Path) -> None:

@@ -65,7 +65,7 @@ def called_wrongly() -> Iterator[Usage]:
                 words = [*arguments[:number], "", *arguments[number + 1 :]]
                 yield usage(name, *words, says="" if "OUT" in words[2:] and number == 1 else "empty")
         yield usage(name, *arguments, "--json=yes")
-        yield usage(name, *arguments, "-----BEGIN PRIVATE KEY-----", says="holds PEM")
+        yield usage(name, *arguments, "-----BEGIN PRIVATE KEY-----", says="holds a key")
 
 
 def bad_values(option: Option) -> Iterable[str]:

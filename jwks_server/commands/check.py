@@ -16,7 +16,6 @@ from jwks_server.keys.verdict import document
 from jwks_server.options.settings import Settings
 from jwks_server.source.issuers import Evaluated, evaluated
 
-_IGNORED = "The name doesn't match --pattern."
 _EXITS = {
     0: "Every file is accepted. There may be warnings.",
     1: "A file is refused, jwks.toml is wrong, or a set has no key.",
@@ -48,7 +47,7 @@ def _document(one: Evaluated) -> dict[str, Any]:
     evaluation = one.issuer.evaluation
     return {
         "files": list(_rows(evaluation)),
-        "ignored": [{"file": name, "reason": _IGNORED} for name in evaluation.ignored],
+        "ignored": [{"file": name, "reason": why} for name, why in sorted(evaluation.ignored.items())],
         "findings": [asdict(finding) for finding in evaluation.findings],
         "fault": output.described(one.fault) if one.fault else None,
     }
@@ -61,9 +60,9 @@ def _print(issuers: Mapping[str, Evaluated]) -> None:
         for row in _rows(one.issuer.evaluation)
     ]
     rows += [
-        (_place(path, name), "ignored", "", "", _IGNORED)
+        (_place(path, name), "ignored", "", "", why)
         for path, one in issuers.items()
-        for name in one.issuer.evaluation.ignored
+        for name, why in sorted(one.issuer.evaluation.ignored.items())
     ]
     output.table(("FILE", "VERDICT", "KID", "ALG"), rows, notes=True)
     for path, one in issuers.items():

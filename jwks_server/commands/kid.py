@@ -23,7 +23,7 @@ _EXITS = {
 @passphrase_option
 @json_option
 def command(*, file: Path, passphrase_file: Path | None, as_json: bool) -> None:
-    """Show the kids that each key in FILE has under the schemes of serve's --kid."""
+    """Show the kids that each key in FILE has under the schemes of serve's --kid. What a JWK says goes before them."""
     try:
         keys = key_file(file, passphrase(passphrase_file)).keys
     except KeyFileError as error:
@@ -37,7 +37,8 @@ def command(*, file: Path, passphrase_file: Path | None, as_json: bool) -> None:
 
 
 def _kids(name: str, key: PublicKey) -> dict[str, str]:
-    kids = {"thumbprint": key.thumbprint, "spki-sha256": key.spki_sha256}
+    kids = {} if key.kid is None else {"jwk": key.kid}
+    kids |= {"thumbprint": key.thumbprint, "spki-sha256": key.spki_sha256}
     with suppress(KidInvalid):  # the file has no kid under that scheme
         kids["filename"] = filename_kid(name)
     return kids

@@ -4,20 +4,22 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from jwks_server.errors import AlgMismatch, KeyFileError, KidConflict, KindNotAllowed, KindUnsupported
+from jwks_server.errors import KeyFileError, KidConflict
 from jwks_server.keys import jwk
+from jwks_server.keys.allowed import alg_of, refusal, use_of
 from jwks_server.keys.keyset import KeyFile
-from jwks_server.keys.kinds import Kind
-from jwks_server.keys.policy import KeyPolicy, Policy
+from jwks_server.keys.kinds import Use
+from jwks_server.keys.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """A key, the file that it is published from, and its kids: the main one first, then its aliases."""
+    """A key, the file that it is published from, what it is for, and its kids: first the main one, then aliases."""
 
     file: str
     public: jwk.PublicKey
     alg: str
+    use: Use
     kids: tuple[str, ...]
 
 
@@ -63,16 +65,17 @@ _Owners = dict[str, tuple[str, jwk.PublicKey]]
 def assign(files: Sequence[KeyFile], policy: Policy) -> Assignment:
     """Give each key a file and its kids.
 
-    A key that is found twice is published once, from the first file that has a certificate for it, else from
-    the first file. A kid that follows from a key itself is that key's: an alias can't take it. Where two keys would
-    have the same kid otherwise, the one that ``jwks.toml`` names so is refused, else the later file. A revoked key
-    keeps no kid from another one.
+    A key that is found twice is published once: from a file that leaves its kid to the policy, so that the same key as
+    a JWK changes no kid; of these from the first that has a certificate for it, else from the first file. A kid that
+    follows from a key itself is that key's: an alias can't take it. Where two keys would have the same kid otherwise,
+    the one that ``jwks.toml`` names so is refused, else the one that its file names so, else the later file. A revoked
+    key keeps no kid from another one.
 
     Args:
         files: Ordered by name.
         policy: What the operator decided.
     """
-    errors = {file.name: error for file in files if (error := file.error or _refusal(file, policy))}
+    errors = {file.name: error for file in files if (error := file.error or refusal(file, policy))}
     while True:
         owners = _owners([file for file in files if file.name not in errors])
         naming = _Naming(policy)
@@ -106,39 +109,19 @@ def _is_revoked(one: Assigned, policy: Policy) -> bool:
     return bool(policy.revoked) and not policy.revoked.isdisjoint({one.public.thumbprint, *one.kids})
 
 
-def _refusal(file: KeyFile, policy: Policy) -> KeyFileError | None:
-    """Check a file's keys against the policy."""
-    said = policy.of(file.name)
-    for key in file.keys:
-        kind = key.kind
-        if kind.optional and kind.name not in policy.allow:
-            return KindNotAllowed(
-                f"Some clients reject the whole set for one {kind.name} key; "
-                f"if all of yours can read it, start with --allow {kind.name}."
-            )
-        if not policy.allows(kind):
-            return KindUnsupported(f"Some clients reject the whole set for one {kind.name} key; remove the file.")
-        alg = _alg(kind, said, policy)
-        if alg is None or alg not in (kind.enc if said.use == "enc" else kind.sig):
-            return AlgMismatch(
-                f'A key of kind {kind.name} can\'t have use = "{said.use}" and alg = "{alg}"; fix it in jwks.toml.'
-            )
-    return None
-
-
-def _alg(kind: Kind, said: KeyPolicy, policy: Policy) -> str | None:
-    return said.alg or jwk.algorithm(kind, said.use, policy.rsa_alg, policy.ed_alg)
-
-
 def _owners(files: Sequence[KeyFile]) -> _Owners:
     """Find the file that each key, by thumbprint, is published from."""
     owners: _Owners = {}
     for file in files:
         for key in file.keys:
             held = owners.get(key.thumbprint)
-            if held is None or (key.x5 and not held[1].x5):
+            if held is None or _preference(key) > _preference(held[1]):
                 owners[key.thumbprint] = (file.name, key)
     return owners
+
+
+def _preference(key: jwk.PublicKey) -> tuple[bool, bool]:
+    return key.kid is None, bool(key.x5)
 
 
 class _Naming:
@@ -154,8 +137,7 @@ class _Naming:
         """Give each key its main kid; return the error of each file whose keys can't all have one of their own."""
         errors: dict[str, KeyFileError] = {}
         self._thumbprints = {thumbprint: file for thumbprint, (file, _) in owners.items()}
-        groups = sorted(_by_file(owners), key=lambda group: self._policy.of(group[0]).kid is not None)
-        for file, keys in groups:
+        for file, keys in sorted(_by_file(owners), key=self._rank):
             try:
                 own = [_assigned(file, key, self._policy) for key in keys]
                 live = [one for one in own if not _is_revoked(one, self._policy)]
@@ -166,6 +148,13 @@ class _Naming:
                 self._named += own
                 self._holders |= {one.kids[0]: one for one in live}
         return errors
+
+    def _rank(self, group: tuple[str, Sequence[jwk.PublicKey]]) -> int:
+        """Order the files: kids that follow from keys come before those that a JWK says, then jwks.toml's."""
+        file, keys = group
+        if self._policy.of(file).kid is not None:
+            return 2
+        return 1 if any(key.kid is not None for key in keys) else 0
 
     def with_aliases(self) -> tuple[list[Assigned], frozenset[Collision]]:
         """Drop the aliases that are repeated or belong to another key; return the keys in order, and those aliases."""
@@ -195,13 +184,14 @@ class _Naming:
         for one in own:
             if twice := kids.intersection(one.kids):
                 raise KidConflict(
-                    f"Two keys of this file would have the kid {min(twice)}; split it, or choose --kid thumbprint."
+                    f"Two keys of this file would have the kid {min(twice)}; give one of them another kid: "
+                    "in the file itself if it is a JWK Set; else split the file, or choose --kid thumbprint."
                 )
             kids |= {*one.kids}
             if held := self._holders.get(one.kids[0]):
                 raise KidConflict(
-                    f"The kid {one.kids[0]} belongs to another key, in {held.file}; "
-                    "rename one of the files, or choose --kid thumbprint."
+                    f"The kid {one.kids[0]} belongs to another key, in {held.file}; give one of them another kid: "
+                    "in the file itself if it is a JWK; else rename one of the files, or choose --kid thumbprint."
                 )
 
 
@@ -216,16 +206,18 @@ def _owner_name(owner: tuple[str, jwk.PublicKey]) -> str:
 
 def _assigned(file: str, key: jwk.PublicKey, policy: Policy) -> Assigned:
     said = policy.of(file)
-    alg = _alg(key.kind, said, policy) or ""
-    return Assigned(file, key, alg, (said.kid or main_kid(file, key, policy), *said.aliases))
+    alg = alg_of(key, said, policy) or ""
+    return Assigned(file, key, alg, use_of(key, said), (said.kid or main_kid(file, key, policy), *said.aliases))
 
 
 def main_kid(file: str, key: jwk.PublicKey, policy: Policy) -> str:
-    """Make the kid of a key that the policy gives none.
+    """Return the kid of a key that the policy gives none: what its file says, else what the scheme makes.
 
     Raises:
         KidInvalid: It would be the file's name, which can't be a kid.
     """
+    if key.kid is not None:
+        return key.kid
     match policy.kid:
         case "thumbprint":
             return key.thumbprint

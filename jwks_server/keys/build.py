@@ -154,22 +154,22 @@ def _keys(
     comparable = previous is not None and previous.policy.x5c == policy.x5c
     for kid in one.kids:
         last = before.get((kid, one.public.thumbprint))
-        if last and comparable and (last.public, last.alg, last.use) == (one.public, one.alg, said.use):
+        if last and comparable and (last.public, last.alg, last.use) == (one.public, one.alg, one.use):
             body = last.json
             if (last.file, last.publish_at, last.remove_at) == (one.file, said.publish_at, said.remove_at):
                 yield last
                 continue
         else:
-            body = to_json(kid, one.alg, said.use, one.public, x5c=policy.x5c)
+            body = to_json(kid, one.alg, one.use, one.public, x5c=policy.x5c)
         yield Key(
             kid=kid,
             alg=one.alg,
-            use=said.use,
+            use=one.use,
             file=one.file,
             public=one.public,
             json=body,
             # Under another alg or use it is a new key to those who know it.
-            first_published=last.first_published if last and (last.alg, last.use) == (one.alg, said.use) else None,
+            first_published=last.first_published if last and (last.alg, last.use) == (one.alg, one.use) else None,
             publish_at=said.publish_at,
             remove_at=said.remove_at,
         )

@@ -8,20 +8,31 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from jwks_server.errors import CertificateMismatch
+from jwks_server.keys.kinds import Use
 
 _Issuers = dict[x509.Certificate, list[x509.Certificate]]
 
 
 @dataclass(frozen=True, slots=True)
 class FoundKey:
-    """A public key and its certificate chain, leaf first; the chain is empty if the key has no certificate.
+    """A public key in a file.
 
-    ``private`` tells whether the file held the private half too.
+    Attributes:
+        key: The key.
+        chain: Its certificates, leaf first; empty if it has none.
+        private: Whether the file held the private half too.
+        kid: RFC 7517 section 4.5; None if the file does not say it, as a PEM file never does. So are ``alg`` and
+            ``use``.
+        alg: RFC 7517 section 4.4.
+        use: RFC 7517 section 4.2.
     """
 
     key: PublicKeyTypes
     chain: tuple[x509.Certificate, ...] = ()
     private: bool = False
+    kid: str | None = None
+    alg: str | None = None
+    use: Use | None = None
 
 
 def pair(keys: Sequence[PublicKeyTypes], certificates: Sequence[x509.Certificate]) -> tuple[FoundKey, ...]:
@@ -34,7 +45,7 @@ def pair(keys: Sequence[PublicKeyTypes], certificates: Sequence[x509.Certificate
     Raises:
         CertificateMismatch: A certificate belongs neither to a key nor to a key's chain.
     """
-    issuers: _Issuers = {one: [other for other in certificates if _issued(other, one)] for one in certificates}
+    issuers: _Issuers = {one: [other for other in certificates if issued(other, one)] for one in certificates}
     if not keys:
         keys = _distinct([one.public_key() for one in _leaves(certificates, issuers)])
     own = [[one for one in certificates if one.public_key() == key] for key in keys]
@@ -62,7 +73,7 @@ def _distinct(keys: Sequence[PublicKeyTypes]) -> list[PublicKeyTypes]:
     return [key for at, key in enumerate(keys) if key not in keys[:at]]
 
 
-def _issued(issuer: x509.Certificate, subject: x509.Certificate) -> bool:
+def issued(issuer: x509.Certificate, subject: x509.Certificate) -> bool:
     """Return whether one key's holder certified another key; a self-signed certificate certifies no other.
 
     If the signature's algorithm is too old to be verified, or the names are equal but not written in the same

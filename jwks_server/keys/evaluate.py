@@ -68,7 +68,7 @@ def _nothing_new(seen: Observation, previous: Evaluation, now: float) -> bool:
         and now < previous.build_at
         and previous.look_at == math.inf
         and previous.wrong is None
-        and previous.files == seen.files
+        and previous.seen == seen.files
         and previous.policy_text.text == (seen.policy or b"")
     )
 
@@ -94,10 +94,11 @@ def _observed(seen: Observation, previous: Evaluation, now: float, rules: Rules)
         changed_at=min(changed_at, now),
         among=None if other is None else other | previous.stand_ins.keys(),
     )
+    files = {name: file for name, file in believed.items.items() if not (file.error and file.ignored)}
     text = policy_text.update(
         seen.policy,
         previous.policy_text,
-        believed.items,
+        files,
         rules.defaults,
         now,
         rules.grace,
@@ -109,18 +110,26 @@ def _observed(seen: Observation, previous: Evaluation, now: float, rules: Rules)
     ends = [*believed.stand_ins.values(), *(() if text.until is None else (text.until,))]
     return replace(
         previous,
-        files=believed.items,
+        files=files,
         last_good=believed.last_good,
         stand_ins=stand_ins,
         policy_text=text,
         wrong=text.fault,
-        ignored=seen.ignored,
+        ignored=_not_key_files(seen, files),
         gone_since=None,
         look_at=min(ends, default=math.inf),
         seen=seen.files,
         changed_at=changed_at,
         changing={} if seen.whole else _changing(previous, believed, now),
     )
+
+
+def _not_key_files(seen: Observation, files: Mapping[str, KeyFile]) -> Mapping[str, str]:
+    """Say why files are not key files: because of their names, or because they are JSON without a key."""
+    found = dict.fromkeys(seen.ignored, "The name doesn't match --pattern.")
+    if len(files) < len(seen.files):
+        found |= {name: file.error.message for name, file in seen.files.items() if name not in files and file.error}
+    return found
 
 
 def _same(one: Mapping[str, KeyFile], other: Mapping[str, KeyFile], names: Iterable[str]) -> bool:
@@ -174,7 +183,7 @@ def _faults(current: Evaluation, place: str) -> dict[str, JwksError]:
 
 
 def _ignored(current: Evaluation) -> str:
-    """Name the files that another --pattern would read."""
-    names = current.ignored[:_IGNORED_SHOWN]
+    """Name the files that are not key files, of which some may be meant to be."""
+    names = sorted(current.ignored)[:_IGNORED_SHOWN]
     more = len(current.ignored) - len(names)
     return f" (ignored: {', '.join(names)}{f' and {more} more' if more else ''})" if names else ""

@@ -61,7 +61,7 @@ class Evaluation:
         last_good: The last good version of each file.
         stand_ins: The files whose last good version counts.
         wrong: What was wrong with the folder or with ``jwks.toml`` in the last observation.
-        ignored: The names of files that are not key files, as of the last observation.
+        ignored: Why files are not key files, by name, as of the last observation.
         gone_since: Since when there is no folder.
         seen: The files as they were last observed, by name.
         changed_at: When an observation of the folder was last another one than the one before.
@@ -92,7 +92,7 @@ class Evaluation:
     last_good: Mapping[str, LastGood[KeyFile]] = field(default_factory=lambda: MappingProxyType({}))
     stand_ins: Mapping[str, StandIn] = field(default_factory=lambda: MappingProxyType({}))
     wrong: JwksError | None = None
-    ignored: tuple[str, ...] = ()
+    ignored: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     gone_since: float | None = None
     seen: Mapping[str, KeyFile] | None = None
     changed_at: float = -math.inf

@@ -36,6 +36,9 @@ class PublicKey:
         spki_sha256: The digest that Kubernetes uses as the kid of service-account keys.
         not_after: When the certificate ends, in seconds since the epoch; None where there is none.
         private: Whether the file also holds the private half.
+        kid: RFC 7517 section 4.5, if the file says it, as only a JWK does. So are ``alg`` and ``use``.
+        alg: RFC 7517 section 4.4.
+        use: RFC 7517 section 4.2.
     """
 
     kind: Kind
@@ -45,6 +48,9 @@ class PublicKey:
     spki_sha256: str
     not_after: float | None = None
     private: bool = False
+    kid: str | None = None
+    alg: str | None = None
+    use: Use | None = None
 
 
 _KINDS = {kind.found_as: kind for kind in KINDS.values()}
@@ -68,6 +74,9 @@ def public_key(found: FoundKey) -> PublicKey:
         spki_sha256=_spki_sha256(found.key),
         not_after=found.chain[0].not_valid_after_utc.timestamp() if found.chain else None,
         private=found.private,
+        kid=found.kid,
+        alg=found.alg,
+        use=found.use,
     )
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Literal
 
-from jwks_server.errors import KeyFileError
-from jwks_server.keys import jwk, pem
+from jwks_server.errors import JwkMissing, KeyFileError
+from jwks_server.keys import jwk, jwk_file, pem
 from jwks_server.keys.kinds import Use
 from jwks_server.keys.policy import Policy
 
@@ -33,6 +33,11 @@ class KeyFile:
     def good(self) -> bool:
         """Whether it gives a key."""
         return not self.error
+
+    @property
+    def ignored(self) -> bool:
+        """Whether it is no key file, but JSON without a key, under a name that any JSON file can have."""
+        return isinstance(self.error, JwkMissing) and self.name.endswith(jwk_file.ANY_JSON)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +136,7 @@ def read_file(name: str, data: bytes, passphrase: bytes | None) -> KeyFile:
         passphrase: What opens encrypted private keys.
     """
     try:
-        return KeyFile(name, tuple(jwk.public_key(found) for found in pem.parse(data, passphrase)))
+        found = jwk_file.parse(data) if jwk_file.is_jwk_file(name, data) else pem.parse(data, passphrase)
+        return KeyFile(name, tuple(map(jwk.public_key, found)))
     except KeyFileError as error:
         return KeyFile(name, error=error)

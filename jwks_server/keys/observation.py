@@ -12,7 +12,7 @@ class Observation:
     """What an issuer's folder held at one moment.
 
     Attributes:
-        files: The key files by name, in order.
+        files: The key files by name, in order; those whose contents show that they are none count as not there.
         policy: The text of ``jwks.toml``, or why it can't be read; None if there is no such file.
         whole: Whether the folder changed as a whole: it is a Kubernetes volume, or a rename, a link or a mount put
             another finished folder in its place. A folder that was deleted and is filled again is not whole.
@@ -37,4 +37,4 @@ class Observation:
     @property
     def empty(self) -> bool:
         """Whether the folder holds nothing that makes it an issuer."""
-        return not self.files and self.policy is None
+        return self.policy is None and all(file.ignored for file in self.files.values())

@@ -27,16 +27,16 @@ class KeyPolicy:
     """The operator's decisions about the keys of one file.
 
     Attributes:
-        alg: RFC 7517 section 4.4; None takes the kind's own.
-        use: RFC 7517 section 4.2.
-        kid: RFC 7517 section 4.5; None takes the set's scheme.
+        alg: RFC 7517 section 4.4; None takes what the file says, else the kind's own. So do ``use`` and ``kid``.
+        use: RFC 7517 section 4.2; a file that says nothing holds keys for signatures.
+        kid: RFC 7517 section 4.5; else it is made by the set's scheme.
         aliases: More key IDs under which the same key is published.
         publish_at: When the key enters the set, in seconds since the epoch; None means at once.
         remove_at: When it leaves the set, whether its file is there or not; None means never.
     """
 
     alg: str | None = None
-    use: Use = "sig"
+    use: Use | None = None
     kid: str | None = None
     aliases: tuple[str, ...] = ()
     publish_at: float | None = None
@@ -120,8 +120,9 @@ def _key_policy(table: Table, entry: object) -> KeyPolicy:
     if not isinstance(entry, dict):
         raise table.error("", 'is not a table; write [keys."FILE"]')
     policy = KeyPolicy(**table.read(entry, FILE))
-    if policy.alg and policy.alg not in (ENC_ALGS if policy.use == "enc" else SIG_ALGS):
-        raise table.error("alg", f'is {policy.alg}, which is not for use = "{policy.use}"')
+    use = policy.use or "sig"
+    if policy.alg and policy.alg not in (ENC_ALGS if use == "enc" else SIG_ALGS):
+        raise table.error("alg", f'is {policy.alg}, which is not for use = "{use}"')
     if policy.publish_at and policy.remove_at and policy.publish_at >= policy.remove_at:
         raise table.error("remove_at", "is not after publish_at")
     return policy

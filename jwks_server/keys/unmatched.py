@@ -44,6 +44,7 @@ def existing(files: Mapping[str, KeyFile], judged: Iterable[Verdict], before: It
         keys.update(verdict.kids, verdict.thumbprints)
         if verdict.outcome == "refused":
             keys |= _kids_of_refused(verdict.file, policy)
+            keys |= {key.kid for key in files[verdict.file].keys if key.kid is not None}
     for key in before:
         keys |= {key.kid, key.public.thumbprint}
         here.add(key.file)

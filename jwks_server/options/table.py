@@ -94,7 +94,7 @@ KEY_OPTIONS = (
         Group.FILES,
         "Read files whose names match this shell pattern. Can be repeated.",
         _TEXT,
-        "*.pem tls.crt",
+        "*.pem tls.crt *.json *.jwk *.jwks",
         metavar="GLOB",
         repeatable=True,
     ),

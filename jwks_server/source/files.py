@@ -6,7 +6,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from jwks_server.errors import FileNotRegular, FileTooLarge, FileUnreadable, KeyFileError, PolicyInvalid
+from jwks_server.errors import (
+    FileNotRegular,
+    FileTooLarge,
+    FileUnreadable,
+    JwkMissing,
+    KeyFileError,
+    PolicyInvalid,
+)
+from jwks_server.keys.jwk_file import ANY_JSON, may_hold_keys
 from jwks_server.keys.keyset import KeyFile, read_file
 from jwks_server.keys.observation import Observation
 from jwks_server.keys.table import FILE_NAME
@@ -63,18 +71,25 @@ def contents(name: str, folder: int, status: os.stat_result, limit: int = MAX_FI
     Raises:
         FileNotRegular: It is a directory, a FIFO, a socket or a device.
         FileTooLarge: It has more bytes.
+        JwkMissing: It has more bytes, and is JSON that is no JWK Set.
         OSError: It can't be opened or read.
     """
     if not stat.S_ISREG(status.st_mode):
         raise FileNotRegular("This is not a regular file; keep only key files under such a name.")
-    if status.st_size > limit:
-        raise FileTooLarge(f"The file has more than {limit} bytes; split it.")
+    if status.st_size > limit and not name.endswith(ANY_JSON):
+        raise _too_large(limit)
     descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)
     with os.fdopen(descriptor, "rb", buffering=0) as file:
         data = file.read(limit + 1) or b""
-    if len(data) > limit:
-        raise FileTooLarge(f"The file has more than {limit} bytes; split it.")
-    return data
+    if len(data) <= limit:
+        return data
+    if name.endswith(ANY_JSON) and not may_hold_keys(data):
+        raise JwkMissing("The JSON has more bytes than a key file may have, and begins with no JWK; write one.")
+    raise _too_large(limit)
+
+
+def _too_large(limit: int) -> FileTooLarge:
+    return FileTooLarge(f"The file has more than {limit} bytes; split it.")
 
 
 def single(path: Path, limit: int = MAX_FILE_BYTES) -> bytes | None:
@@ -91,6 +106,7 @@ def single(path: Path, limit: int = MAX_FILE_BYTES) -> bytes | None:
         FileUnreadable: The file can't be opened or read.
         FileNotRegular: As for ``contents``.
         FileTooLarge: As for ``contents``.
+        JwkMissing: As for ``contents``.
     """
     try:
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -1,7 +1,8 @@
 """Real JWKS clients against a running server: ``make clients``.
 
 Each client, in a process of its own, fetches the set and verifies a token of every default kind of key, refuses a
-forged one, and after a rotation verifies a token of the new key. Exits with 1 where one doesn't do what is known of it.
+forged one, and after a rotation verifies a token of the new key: of keys from PEM files, and then from JWK Sets with
+kids of their own. Exits with 1 where one doesn't do what is known of it.
 """
 
 import asyncio
@@ -10,13 +11,13 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from clients.in_python import AUDIENCE, CLIENTS
-from support import DEFAULT_KINDS, HANG_SECONDS, Running, key, private_pem, serving, sign
+from support import DEFAULT_KINDS, HANG_SECONDS, Running, key, private_jwk, private_pem, serving, sign
 
 JS = Path(__file__).parent / "js"
 ALGS = {"RSA": "RS256", "P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "EdDSA"}
@@ -36,6 +37,10 @@ PAUSES = {
     "oauth4webapi": 60,
     "openid-client": 60,
 }
+
+
+# Puts the keys with a number into a directory, and gives their kids.
+Publish = Callable[[Running, Path, int], Awaitable[dict[str, str]]]
 
 
 @dataclass
@@ -83,7 +88,7 @@ async def judge(client: Client, server: Running, kids: Mapping[str, str], number
 
 
 async def publish(server: Running, directory: Path, number: int) -> dict[str, str]:
-    """Put a key of each kind into the directory; give their kids."""
+    """Put a PEM file of each kind into the directory; give the keys' kids."""
     kids = {}
     for kind in DEFAULT_KINDS:
         name = f"{kind}-{number}.pem"
@@ -91,6 +96,18 @@ async def publish(server: Running, directory: Path, number: int) -> dict[str, st
         draft.write_bytes(private_pem(key(kind, number)))
         draft.rename(directory / name)
         kids[kind] = (await server.log("key-published", file=name))["kid"]
+    return kids
+
+
+async def publish_jwks(server: Running, directory: Path, number: int) -> dict[str, str]:
+    """Put a JWK Set with a key of each kind into the directory; give the kids that it says."""
+    kids = {kind: f"{kind} no. {number}" for kind in DEFAULT_KINDS}
+    keys = [private_jwk(key(kind, number), kid=kid, alg=ALGS[kind], use="sig") for kind, kid in kids.items()]
+    draft = directory / ".draft"
+    draft.write_text(json.dumps({"keys": keys}))
+    draft.rename(directory / f"{number}.jwks")
+    for kid in kids.values():
+        await server.log("key-published", file=f"{number}.jwks", kid=kid)
     return kids
 
 
@@ -105,7 +122,7 @@ async def start(name: str, url: str) -> Client:
     return client
 
 
-async def run(names: Sequence[str]) -> list[Client]:
+async def run(names: Sequence[str], publish: Publish) -> list[Client]:
     """Run all clients, one after the other, before and after a rotation."""
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
@@ -134,7 +151,10 @@ def cell(client: Client, kind: str) -> str:
 def main() -> int:
     """Print the matrix."""
     node = IN_NODE if shutil.which("node") and (JS / "node_modules").is_dir() else ()
-    clients = asyncio.run(run([*CLIENTS, *node]))
+    clients = asyncio.run(run([*CLIENTS, *node], publish))
+    for client, of_jwks in zip(clients, asyncio.run(run([*CLIENTS, *node], publish_jwks)), strict=True):
+        for kind, faults in of_jwks.faults.items():
+            client.faults[kind] += [f"{fault} (JWK Set)" for fault in faults]
     rows = [
         [
             f"{client.name} {client.version}",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import certificate_pem, certify, key, private_pem, public_pem, run, serving, thumbprint
+from support import certificate_pem, certify, key, private_jwk, private_pem, public_pem, run, serving, thumbprint
 
 SOON = "2099-01-01T00:00:00Z"
 LONG_AGO = "2020-01-01T00:00:00Z"
@@ -199,6 +199,38 @@ def test_ignored_files_are_listed(tmp_path: Path) -> None:
     assert [one["file"] for one in document["ignored"]] == ["private.key", "public.PEM"]
     done = run("check", tmp_path)
     assert "private.key  ignored\n    The name doesn't match --pattern.\n" in done.stdout
+
+
+def test_json_files_that_are_no_keys(tmp_path: Path) -> None:
+    """The files that lie beside keys when *.json becomes a pattern change neither the set nor the exit code."""
+    keys, state = tmp_path / "keys", tmp_path / "keys" / "state.json"
+    keys.mkdir()
+    (keys / "a.pem").write_bytes(public_pem(key("RSA")))
+    _, alone = checked(keys)
+    state.write_text('{"version": 2, "issuers": {}}\n')
+    (keys / "package.json").write_text('{"name": "keys", "keywords": ["keys"]}')
+    (keys / "openid-configuration.json").write_text('{"issuer": "https://a.example", "jwks_uri": "https://a.example/"}')
+    (keys / "tests").mkdir()
+    (keys / "tests" / "list.json").write_text("[1]")
+    code, document = checked(keys, "--state", state)
+    assert (code, document["files"], document["findings"]) == (0, alone["files"], alone["findings"])
+    assert [one["file"] for one in document["ignored"]] == ["openid-configuration.json", "package.json", "state.json"]
+    assert list(json.loads(run("check", keys, "--json").stdout)["issuers"]) == ["/"]
+    assert "neither a JWK nor a JWK Set" in run("check", keys).stdout
+
+
+def test_a_private_jwk_that_everyone_may_read(tmp_path: Path) -> None:
+    """It is the finding that it is for PEM; of a secret key nothing is published."""
+    for name, members in (("a.json", private_jwk(key("P-256"), kid="k")), ("oct.jwk", {"kty": "oct", "k": "AAAA"})):
+        (tmp_path / name).write_text(json.dumps(members))
+        (tmp_path / name).chmod(0o644)
+    code, document = checked(tmp_path)
+    assert code == 1
+    assert ("private-key-exposed", "a.json") in {(one["code"], one["subject"]) for one in document["findings"]}
+    assert [(one["file"], one.get("kid"), one.get("code")) for one in document["files"]] == [
+        ("a.json", "k", None),
+        ("oct.jwk", None, "key-symmetric"),
+    ]
 
 
 def test_a_set_without_keys_names_what_was_ignored(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from support import PASSPHRASE, key, private_pem, public_pem, run
+from support import PASSPHRASE, key, private_jwk, private_pem, public_pem, run, thumbprint
 
 from jwks_server.keys.keyset import read_file
 
@@ -34,6 +34,19 @@ def test_table(tmp_path: Path) -> None:
     rows = [line.split() for line in run("kid", tmp_path / "a.pem").stdout.splitlines()]
     assert rows[0] == ["KIND", "SCHEME", "KID"]
     assert rows[3] == ["RSA", "filename", "a"]
+
+
+def test_a_jwk(tmp_path: Path) -> None:
+    """The kid that a JWK says comes first, since it goes before each scheme."""
+    (tmp_path / "a.jwk").write_text(json.dumps(private_jwk(key("P-256"), kid="its own")))
+    (named,) = json.loads(run("kid", tmp_path / "a.jwk", "--json").stdout)
+    assert list(named.items())[:3] == [
+        ("kind", "P-256"),
+        ("jwk", "its own"),
+        ("thumbprint", thumbprint(key("P-256"))),
+    ]
+    (tmp_path / "other.json").write_text("{}")
+    assert "[jwk-missing]" in run("kid", tmp_path / "other.json").stderr
 
 
 def test_passphrase(tmp_path: Path) -> None:

@@ -274,7 +274,7 @@ def test_names_that_collide(tmp_path: Path, keys: Path, folders: tuple[str, ...]
     discoverable(keys)
     for folder in folders:
         discoverable(keys / folder)
-    done = run("render", keys, "--out", out, "--path", path)
+    done = run("render", keys, "--out", out, "--path", path, "--pattern", "*.pem")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert "[output-unusable]" in done.stderr
     assert {name: (out / name).read_bytes() for name in files(out)} == before

@@ -1,12 +1,13 @@
 """What is decided about a part of the files is the same as if all were decided about."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support import key, public_pem, thumbprint
+from support import key, public_jwk, public_pem, thumbprint
 
 from jwks_server.keys import decide
 from jwks_server.keys.assign import Assignment, assign
@@ -18,12 +19,25 @@ from jwks_server.keys.lint import lint
 from jwks_server.keys.observation import Observation
 from jwks_server.keys.policy import Policy
 
-NAMES = ("a.pem", "b.pem", "c.pem", "d.pem", "a.crt")
+NAMES = ("a.pem", "b.pem", "c.pem", "d.pem", "a.crt", "a.jwk", "b.json", "c.json")
 KEYS = (*(key("P-256", number) for number in range(4)), key("Ed25519", 0))
 PEMS = [public_pem(one) for one in KEYS]
 KIDS = [thumbprint(one) for one in KEYS]
+# JWKs with the kids that jwks.toml gives too, one with another key's thumbprint, and the same key under another kid.
+JWKS: Sequence[Sequence[Mapping[str, object]]] = (
+    [public_jwk(KEYS[0], kid="x")],
+    [public_jwk(KEYS[1], kid="x"), public_jwk(KEYS[2], use="enc")],
+    [public_jwk(KEYS[3], kid=KIDS[0])],
+    [public_jwk(KEYS[4], kid="a"), public_jwk(KEYS[1], kid="y", alg="ES256")],
+    [],
+)
 # What a file may hold: keys that another file has too, two keys, and no key at all.
-CONTENTS = (*PEMS, PEMS[0] + PEMS[1], PEMS[2] + PEMS[3], b"-----BEGIN PUBLIC KEY-----\n")
+CONTENTS = (
+    *PEMS,
+    *(PEMS[0] + PEMS[1], PEMS[2] + PEMS[3], b"-----BEGIN PUBLIC KEY-----\n"),
+    *(json.dumps({"keys": keys}).encode() for keys in JWKS),
+    b'{"name": "no key"}',
+)
 FILES = {(name, at): read_file(name, data, None) for name in NAMES for at, data in enumerate(CONTENTS)}
 POLICIES = (
     "",
@@ -43,12 +57,19 @@ POLICIES = (
 )
 CHANGES = st.tuples(st.sampled_from(NAMES), st.one_of(st.none(), st.integers(0, len(CONTENTS) - 1)))
 STEPS = st.tuples(
-    st.lists(CHANGES, max_size=2),
+    st.lists(CHANGES, max_size=3),
     st.one_of(st.none(), st.none(), st.sampled_from(POLICIES)),
     st.sampled_from((0.0, 0.1, 0.3, 1.1, 3.0, 40.0, 4000.0, -2.0)),
     st.booleans(),
 )
 Step = tuple[Sequence[tuple[str, int | None]], str | None, float, bool]
+# The first JWK with the kid x, then another key with it, then the first one goes.
+FIRST_JWK = len(CONTENTS) - len(JWKS) - 1
+ONE_KID: Sequence[Step] = (
+    ([("a.jwk", FIRST_JWK), ("d.pem", 4)], None, 0.0, True),
+    ([("b.json", FIRST_JWK + 1)], None, 1.0, True),
+    ([("a.jwk", None)], None, 1.0, True),
+)
 
 
 def history(steps: Sequence[Step]) -> Sequence[tuple[Observation, float]]:
@@ -85,6 +106,7 @@ def _few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @given(st.lists(STEPS, min_size=2, max_size=8))
+@example(ONE_KID)
 @settings(max_examples=300)
 def test_any_history_gives_what_a_decision_about_all_files_gives(steps: Sequence[Step]) -> None:
     """After each change, what was decided, published, found and logged is the same, to the byte."""

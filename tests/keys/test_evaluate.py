@@ -1,5 +1,6 @@
 """Observation, last evaluation, time -> what becomes of each file and key."""
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,7 +8,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import evaluated, key, public_pem, thumbprint
+from support import evaluated, key, public_jwk, public_pem, thumbprint
 
 from jwks_server.errors import DirectoryUnreadable, PolicyInvalid
 from jwks_server.keys.changes import changes
@@ -57,6 +58,50 @@ def test_a_file_that_turned_bad_is_kept_then_refused() -> None:
     assert outcomes(third) == {"a.pem": ["refused"], "b.pem": ["published"]}
     assert third.keyset is not None
     assert [one.kid for one in third.keyset.keys] == [KIDS[1]]
+
+
+OTHER_JSON = read_file("package.json", b'{"name": "no key"}', None)
+
+
+def test_other_json_is_ignored() -> None:
+    """It has no verdict and is no fault, and its reason is known; two looks at it decide nothing again."""
+    first = after(Evaluation(), 100, seen(A, OTHER_JSON))
+    assert outcomes(first) == {"a.pem": ["published"]}
+    assert (first.faults, first.findings) == ({}, ())
+    assert "neither a JWK nor a JWK Set" in first.ignored["package.json"]
+    assert after(first, 101, seen(A, OTHER_JSON)) is first
+    assert after(first, 102, seen(A)).keyset is first.keyset
+
+
+@pytest.mark.parametrize(("name", "outcome"), [("a.json", None), ("a.jwk", "refused"), ("a.pem", "refused")])
+def test_which_name_promises_a_key(name: str, outcome: str | None) -> None:
+    """Only under a name that any JSON can have a file without a key is ignored."""
+    for text in (b'{"a": 1}', b"[]", b"7", b'{"keys": []}', b'{"keys": [{"kty": "EC", "use": "x509-svid"}]}'):
+        if text.startswith(b"{") or name != "a.pem":
+            found = after(Evaluation(), 100, seen(B, read_file(name, text, None)))
+            assert outcomes(found) == {"b.pem": ["published"]} | ({name: [outcome]} if outcome else {})
+            assert list(found.ignored) == ([] if outcome else [name])
+
+
+def test_a_folder_with_other_json_is_no_issuer() -> None:
+    """Such a file makes no issuer, and holds the keys of none."""
+    assert after(Evaluation(), 100, seen(OTHER_JSON), alone=False).gone
+    alone = after(Evaluation(), 100, seen(OTHER_JSON))
+    assert "(ignored: package.json)" in alone.faults["no-keys"].message
+
+
+@pytest.mark.parametrize("text", [b"", b'{"keys": [', b'{"keys": []}', b"{}"])
+def test_a_jwk_file_that_is_being_written_keeps_its_keys(text: bytes) -> None:
+    """Empty, cut short, or without keys yet: the last good version counts in the grace period."""
+    good = read_file("a.json", json.dumps({"keys": [public_jwk(key("P-256", 0), kid="k")]}).encode(), None)
+    first = after(Evaluation(), 100, seen(good, B))
+    second = after(first, 110, seen(read_file("a.json", text, None), B))
+    assert outcomes(second) == {"a.json": ["kept"], "b.pem": ["published"]}
+    assert second.keyset is first.keyset
+    assert after(second, 111, seen(good, B)).keyset is first.keyset
+    ended = after(second, 112, seen(read_file("a.json", text, None), B))
+    assert ended.keyset is not None
+    assert [one.kid for one in ended.keyset.keys] == [KIDS[1]]
 
 
 def test_a_file_that_vanished_is_kept_for_a_moment() -> None:

@@ -46,7 +46,7 @@ def test_everything() -> None:
         allow_empty=True,
         revoked=frozenset({"old"}),
         files={
-            "2026-11.pem": KeyPolicy("RS512", "sig", "november", ("nov",), 1795507200.0, 1798099200.0),
+            "2026-11.pem": KeyPolicy("RS512", None, "november", ("nov",), 1795507200.0, 1798099200.0),
             "enc.pem": KeyPolicy("RSA-OAEP-256", "enc"),
         },
     )

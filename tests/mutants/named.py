@@ -100,11 +100,19 @@ NAMED = (
         ("keys/test_chain_edges.py::test_first_certificate_of_an_issuer",),
     ),
     Mutant(
+        "a kid that a JWK says is not looked for in other files",
+        "A change is decided with all files that it can influence, also through a kid that a JWK says.",
+        "keys/index.py",
+        "claims.add(main_kid(file.name, key, policy))",
+        "claims.add(key.thumbprint if key.kid else main_kid(file.name, key, policy))",
+        ("keys/test_decide.py",),
+    ),
+    Mutant(
         "the last of the files with a certificate",
         "A key that stands in two files with certificates is published from the first.",
         "keys/assign.py",
-        "if held is None or (key.x5 and not held[1].x5):",
-        "if held is None or key.x5:",
+        "_preference(key) > _preference(held[1])",
+        "_preference(key) >= _preference(held[1])",
         ("keys/test_chain_edges.py::test_first_file_with_a_certificate",),
     ),
     Mutant(

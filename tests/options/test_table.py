@@ -94,7 +94,7 @@ def test_defaults() -> None:
         directory=Path(),
         path=str(by_flag("--path").default),
         media_type=str(by_flag("--media-type").default),
-        patterns=("*.pem", "tls.crt"),
+        patterns=("*.pem", "tls.crt", "*.json", "*.jwk", "*.jwks"),
         listening=settings.listening,
     )
 

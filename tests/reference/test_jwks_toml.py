@@ -23,7 +23,7 @@ METADATA = {
     "subject_types_supported": '["public"]',
 }
 # In words, or as TOML writes them; an empty list is as good as nothing.
-DEFAULTS = {"true": True, "[]": None, '"sig"': "sig", "none": None, "at once": None, "never": None}
+DEFAULTS = {"true": True, "[]": None, "none": None, "at once": None, "never": None}
 
 
 def with_metadata(**members: str) -> str:

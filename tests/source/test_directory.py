@@ -1,6 +1,7 @@
 """A directory's path -> what each of its key files holds."""
 
 import fnmatch
+import json
 import os
 import shutil
 import socket
@@ -88,6 +89,20 @@ def test_size_limit(tmp_path: Path, size: int, *, accepted: bool) -> None:
     (tmp_path / "a.pem").write_bytes(public_pem(key("P-256")).ljust(size, b"\n"))
     error = read(tmp_path)["a.pem"].error
     assert (error is None) if accepted else isinstance(error, errors.FileTooLarge)
+
+
+def test_large_json(tmp_path: Path) -> None:
+    """A JWK Set over 64 KiB is refused by its size; other JSON of any size, such as a state file, is no key file."""
+    other = {"version": 2, "issuers": {"/": [{"jwk": {"kty": "EC", "keys": []}}] * 5000}}
+    for name, document in (("state.json", other), ("a.json", {"more": 1, "keys": [{}] * 50_000}), ("a.jwk", other)):
+        (tmp_path / name).write_text(json.dumps(document))
+    found = Directory(tmp_path, ["*.json", "*.jwk"]).read()["/"]
+    assert isinstance(found, Observation)
+    assert {name: (type(file.error), file.ignored) for name, file in found.files.items()} == {
+        "a.json": (errors.FileTooLarge, False),
+        "a.jwk": (errors.FileTooLarge, False),
+        "state.json": (errors.JwkMissing, True),
+    }
 
 
 def test_kubernetes_volume_is_read_through_its_data_link(tmp_path: Path) -> None:
