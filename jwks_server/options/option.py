@@ -202,19 +202,3 @@ class Parameter(_Strict, click.Option):
 
 class Argument(_Strict, click.Argument):
     """An argument of a command."""
-
-
-class Command(click.Command):
-    """A command whose help lists the options under headings."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write one section for each heading; click's own ``--help`` belongs to the command."""
-        sections: dict[Group, list[tuple[str, str]]] = {group: [] for group in Group}
-        for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
-            if record:
-                sections[getattr(parameter, "group", Group.COMMAND)].append(record)
-        for group, records in sections.items():
-            if records:
-                with formatter.section(group):
-                    formatter.write_dl(records)
