@@ -25,6 +25,7 @@ _NAME = "jwks-server"
 _INTERRUPTED = 130
 # PEM, or a member of a JWK that only a key has. The message about a file without PEM has the marker with dots.
 _KEY = re.compile(r"""-----BEGIN(?! \.\.\.-)|"(kty|d|p|q|dp|dq|qi|k|priv)"\s*:""")
+_KEY_GIVEN = "An argument or a variable holds a key; give the name of the key's file."
 _BEGIN = """jwks-server publishes a directory of key files as a JWK Set. To begin:
 
 \b
@@ -38,7 +39,6 @@ _EXAMPLE = """\b
 jwks-server serve keys --bind 0.0.0.0:8080 --retain 90000 --state jwks.json
 
 Serve the keys in the folder keys to everyone. A key whose file is removed stays for 25 hours, across restarts too."""
-_KEY_GIVEN = "An argument or a variable holds a key; give the name of the key's file."
 
 
 class _Lazy(click.Command):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from reference.commands import COMMANDS, ended, options
 from reference.tables import names, page, rows
-from support import certificate_pem, certify, key, public_pem, serving, sign, thumbprint
+from support import certificate_pem, certify, key, public_jwk, public_pem, serving, sign, thumbprint
 
 from jwks_server.options.table import JSON
 
@@ -65,12 +65,13 @@ async def test_every_member(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     directory(keys)
     (tmp_path / "served").mkdir()
     (tmp_path / "served" / "a.pem").write_bytes(public_pem(RSA))
+    (tmp_path / "a.jwk").write_text(json.dumps(public_jwk(RSA, kid="one")))
     async with serving(tmp_path / "served") as server:
         calls: dict[str, tuple[str, ...]] = {
             "check": (str(keys),),
             "diff": (str(keys), server.url),
             "inspect": (str(keys / "later.pem"),),
-            "kid": (str(keys / "a.pem"),),
+            "kid": (str(tmp_path / "a.jwk"),),
             "render": (str(keys), "--out", str(tmp_path / "out")),
             "verify": (sign(RSA, "PS256", thumbprint(RSA)), str(keys), server.url),
             "version": (),
