@@ -12,8 +12,9 @@ AT_ONCE := -n 4 --dist worksteal
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
 
-run: $(VENV)/run ## Serve sample_keys/ on 127.0.0.1:8080.
-	$(BIN)/jwks-server serve sample_keys
+run: $(VENV)/run ## Serve sample_keys/ on 127.0.0.1:8080; ARGS="--bind 127.0.0.1:9080" chooses another port.
+	@echo 'Other ports: make run ARGS="--bind 127.0.0.1:9080 --admin-bind 127.0.0.1:9081"'
+	@$(BIN)/jwks-server serve sample_keys $(ARGS)
 
 test: $(VENV)/test ## Run the tests.
 	$(BIN)/python -m pytest $(AT_ONCE)

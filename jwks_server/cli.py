@@ -9,12 +9,13 @@ from typing import Any, Literal
 import click
 from click.shell_completion import shell_complete
 
-from jwks_server import __version__, journal
+from jwks_server import __version__, console, journal
 from jwks_server.errors import ConfigError, JwksError
 from jwks_server.imports import lighten
 from jwks_server.options.command_line import changed, directory_argument, serve_options
 from jwks_server.options.completion import COMPLETE
-from jwks_server.options.option import PREFIX, Command
+from jwks_server.options.help import Command, Commands
+from jwks_server.options.option import PREFIX
 from jwks_server.options.settings import Settings
 from jwks_server.options.table import SERVE
 from jwks_server.options.variables import CODE, unknown
@@ -24,6 +25,19 @@ _NAME = "jwks-server"
 _INTERRUPTED = 130
 # The message about a file without PEM has this marker with dots, which is not PEM.
 _PEM = re.compile(r"-----BEGIN(?! \.\.\.-)")
+_BEGIN = """jwks-server publishes a directory of PEM files as a JWK Set. To begin:
+
+\b
+  mkdir -p keys && openssl genpkey -algorithm RSA -out keys/first.pem
+  jwks-server check keys
+  jwks-server serve keys
+
+jwks-server --help lists all commands, and jwks-server COMMAND --help
+describes one."""
+_EXAMPLE = """\b
+jwks-server serve keys --bind 0.0.0.0:8080 --retain 90000 --state jwks.json
+
+Serve the keys in the folder keys to everyone. A key whose file is removed stays for 25 hours, across restarts too."""
 _PEM_GIVEN = "An argument or a variable holds PEM; give the name of the key's file."
 
 
@@ -36,14 +50,14 @@ class _Lazy(click.Command):
         return command.make_context(*arguments, **more)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, package_name="jwks-server")
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Publish a directory of PEM files as a JWK Set."""
     if context.invoked_subcommand != serve.name:  # serve writes them to its log
         for one in unknown(os.environ):
-            click.echo(f"jwks-server: {printable(one.reason)} [{CODE}]", err=True)
+            _complain(f"{printable(one.reason)} [{CODE}]")
 
 
 for _name, _help in {
@@ -63,6 +77,7 @@ for _name, _help in {
 
 @cli.command(
     cls=Command,
+    example=_EXAMPLE,
     exits={
         0: "SIGTERM or SIGINT ended the server.",
         1: "The server can't run: an address is in use, TLS can't start, or a part of the program died.",
@@ -95,7 +110,9 @@ def main() -> None:
     except click.Abort:
         sys.exit(_INTERRUPTED)
     except click.exceptions.NoArgsIsHelpError as exc:
-        click.echo(exc.format_message(), err=True)
+        formatter = exc.ctx.make_formatter()
+        formatter.write_text(_BEGIN)
+        click.echo(formatter.getvalue(), nl=False, err=True)
         sys.exit(ConfigError.exit_code)
     except click.ClickException as exc:
         _fail(ConfigError(" ".join(exc.format_message().split())))
@@ -112,5 +129,10 @@ def _refuse_pem() -> None:
 
 def _fail(error: JwksError) -> None:
     message = _PEM_GIVEN if _PEM.search(error.message) else printable(error.message)
-    click.echo(f"{journal.prefix('error')}jwks-server: {message} [{error.code}]", err=True)
+    _complain(f"{message} [{error.code}]", journal.prefix("error"))
     sys.exit(error.exit_code)
+
+
+def _complain(message: str, prefix: str = "") -> None:
+    text = f"{prefix}jwks-server: {message}"
+    click.echo("\n".join(console.wrapped(text, console.width(sys.stderr), "    ", "")), err=True)

@@ -4,10 +4,10 @@ import errno
 import io
 import os
 import select
-import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, TextIO
 
 from jwks_server.errors import OutputUnusable
@@ -17,6 +17,8 @@ from jwks_server.text import reason
 _READER_LEFT = 141
 _STDOUT, _STDERR = 1, 2
 _WIDE = frozenset("WF")
+_UNKNOWN_WIDTH = 80
+_LEFT_OUT = "..."
 
 
 def open_standard_streams() -> None:
@@ -101,7 +103,14 @@ def is_dumb() -> bool:
 
 def width(stream: TextIO) -> int | None:
     """Return a terminal's width in columns; None if the stream isn't a terminal, and lines may have any length."""
-    return shutil.get_terminal_size().columns if stream.isatty() else None
+    if not stream.isatty():
+        return None
+    given = os.environ.get("COLUMNS", "")
+    found = int(given) if given.isdecimal() else 0
+    with suppress(OSError):  # it has just been closed
+        # Not shutil's function, which looks at standard output only.
+        found = found or os.get_terminal_size(stream.fileno()).columns
+    return found or _UNKNOWN_WIDTH
 
 
 def columns(text: str) -> int:
@@ -111,25 +120,39 @@ def columns(text: str) -> int:
     )
 
 
-def wrapped(text: str, limit: int | None, indent: str = "") -> Iterator[str]:
+def shortened(text: str, limit: int) -> str:
+    """Leave out the middle of a text that takes more columns than the limit."""
+    if columns(text) <= limit:
+        return text
+    end = text[-1:]
+    start, left = "", max(limit, 10) - len(_LEFT_OUT)
+    while columns(text[-len(end) - 1 :]) <= left // 3:
+        end = text[-len(end) - 1 :]
+    while columns(text[: len(start) + 1]) <= left - columns(end):
+        start = text[: len(start) + 1]
+    return f"{start}{_LEFT_OUT}{end}"
+
+
+def wrapped(text: str, limit: int | None, indent: str = "", first: str | None = None) -> Iterator[str]:
     """Break a text into lines between words; a word that is longer than a line has a line of its own.
 
     Args:
         text: The text, in one line.
         limit: The longest line, in columns; None to break nothing.
-        indent: What each line begins with.
+        indent: What each line begins with; a word that fits only without it has a line without it.
+        first: What the first line begins with instead.
     """
+    start, line = indent if first is None else first, ""
     if limit is None:
-        yield indent + text
+        yield start + text
         return
-    line = ""
     for word in text.split(" "):
-        if line and columns(f"{indent}{line} {word}") > limit:
-            yield indent + line
-            line = word
+        if line and columns(f"{start}{line} {word}") > limit:
+            yield (start + line).rstrip()
+            start, line = indent if columns(indent + word) <= limit else "", word
         else:
             line = f"{line} {word}" if line else word
-    yield indent + line
+    yield start + line
 
 
 def laid_out(cells: Iterable[str], widths: Iterable[int], limit: int | None, indent: str = "    ") -> Iterator[str]:

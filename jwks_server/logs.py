@@ -16,7 +16,7 @@ from typing import Literal
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
-from jwks_server import console, journal
+from jwks_server import console, journal, terminal
 from jwks_server.text import printable
 
 LogFormat = Literal["console", "json"]
@@ -53,11 +53,13 @@ def logging_to_stderr(log_format: LogFormat, log_level: str) -> Iterator[None]:
         _printable,
         structlog.processors.format_exc_info if log_level == "debug" else _without_traceback,
     ]
-    renderer: Processor = (
-        structlog.processors.JSONRenderer()
-        if log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=console.colored(sys.stderr), sort_keys=False)
-    )
+    renderer: Processor
+    if log_format == "json":
+        renderer = structlog.processors.JSONRenderer()
+    elif sys.stderr.isatty():
+        renderer = terminal.Renderer(sys.stderr)
+    else:
+        renderer = structlog.dev.ConsoleRenderer(colors=console.colored(sys.stderr), sort_keys=False)
     # Not sys.stderr itself: the interpreter waits for its lock at the end, and a blocked writer would hold it.
     stream = io.TextIOWrapper(
         io.FileIO(sys.stderr.fileno(), "wb", closefd=False), sys.stderr.encoding, "backslashreplace", write_through=True

@@ -23,12 +23,14 @@ from jwks_server.published.catalog import Catalog
 from jwks_server.published.pages import Endpoint
 from jwks_server.serving import admin, public
 from jwks_server.serving.access import AccessLog
+from jwks_server.serving.announcement import announce
 from jwks_server.serving.certificate import Certificate
 from jwks_server.serving.connections import Connections
 from jwks_server.serving.descriptors import room_for_connections
 from jwks_server.serving.freed_memory import keep_one_heap
+from jwks_server.serving.listeners import Listener
 from jwks_server.serving.response_cache import ResponseCache
-from jwks_server.serving.site import opened, prepared
+from jwks_server.serving.site import opened, prepared, taken
 from jwks_server.serving.status import Reported
 from jwks_server.signals import Ending
 from jwks_server.source.clock import Clock
@@ -69,14 +71,19 @@ def run(settings: Settings, changed: str = "", ignored: Sequence[Unknown] = ()) 
     """
     if aiohttp.http_parser.HttpRequestParser is aiohttp.http_parser.HttpRequestParserPy:
         raise ParserMissing("aiohttp's parser in C is switched off or missing; unset AIOHTTP_NO_EXTENSIONS.")
-    limits = replace(settings.limits, max_connections=room_for_connections(settings.limits.max_connections))
-    settings = replace(settings, limits=limits, passphrase=passphrase(settings.passphrase_file))
-    keep_one_heap()
-    _log_start(settings.directory, changed)
-    _log_unknown_variables(ignored)
-    gc.freeze()  # what the imports created stays, so that no collection needs to visit it
-    with asyncio.Runner(loop_factory=_loop_factory(settings.loop)) as runner:
-        runner.run(serve(settings))
+    how = settings.listening
+    with (
+        taken(how.admin, replace(how, reuse_port=False), name="admin") as admin_listeners,
+        taken(how.public, how, name="public") as listeners,
+    ):
+        limits = replace(settings.limits, max_connections=room_for_connections(settings.limits.max_connections))
+        settings = replace(settings, limits=limits, passphrase=passphrase(settings.passphrase_file))
+        keep_one_heap()
+        _log_start(settings.directory, changed)
+        _log_unknown_variables(ignored)
+        gc.freeze()  # what the imports created stays, so that no collection needs to visit it
+        with asyncio.Runner(loop_factory=_loop_factory(settings.loop)) as runner:
+            runner.run(serve(settings, listeners, admin_listeners))
     signals.ignore()
 
 
@@ -97,8 +104,14 @@ def _log_unknown_variables(variables: Iterable[Unknown]) -> None:
         _log.warning("variable-ignored", code=CODE, variable=one.name, nearest=one.nearest, reason=one.reason)
 
 
-async def serve(settings: Settings) -> None:
-    """Do what ``run`` does, in a running event loop."""
+async def serve(settings: Settings, listeners: Sequence[Listener], admin_listeners: Sequence[Listener]) -> None:
+    """Do what ``run`` does, in a running event loop.
+
+    Args:
+        settings: What to serve, and how.
+        listeners: The public addresses, which are taken.
+        admin_listeners: The admin listener's.
+    """
     asyncio.get_running_loop().set_exception_handler(_report_faults)
     ending, triggers = Ending(), Triggers()
 
@@ -150,16 +163,15 @@ async def serve(settings: Settings) -> None:
                 **({"certificate": certificate.follow} if certificate else {}),
             }
             background = [tasks.create_task(run_until_cancelled(one), name=name) for name, one in work.items()]
-            async with opened(
-                admin_connections,
-                how.admin,
-                replace(how, shutdown_timeout=_ADMIN_SHUTDOWN_SECONDS, reuse_port=False),
-                name="admin",
-            ):
+            async with opened(admin_connections, admin_listeners, shutdown_timeout=_ADMIN_SHUTDOWN_SECONDS):
                 # Before the first load every answer would be a 503; but a directory that hangs must not delay clients.
                 if not await first_of(ending.asked, reloader.started, within=_FIRST_LOAD_SECONDS):
-                    async with opened(connections, how.public, how, name="public", certificate=certificate):
+                    async with opened(
+                        connections, listeners, shutdown_timeout=how.shutdown_timeout, certificate=certificate
+                    ):
                         systemd.ready()
+                        tls = certificate is not None
+                        announce(catalog.current, listeners, admin_listeners, settings.path, tls=tls)
                         await ending.asked.wait()
                         _log.info("stopping", drain=how.drain, connections=len(connections))
                         systemd.stopping(how.drain + how.shutdown_timeout + _ENDING_SECONDS)

@@ -20,7 +20,7 @@ from jwks_server.serving.certificate import Certificate
 from jwks_server.serving.connections import Connections
 from jwks_server.serving.public import application
 from jwks_server.serving.response_cache import ResponseCache
-from jwks_server.serving.site import opened, prepared
+from jwks_server.serving.site import opened, prepared, taken
 from jwks_server.stats import Traffic
 
 PATH = "/.well-known/jwks.json"
@@ -80,12 +80,13 @@ async def site(
     traffic = Traffic()
     allowed = Limits(**{"max_connections": 1000, **limits})
     cache = ResponseCache(catalog, traffic, allowed) if cached else None
-    how = Listening(public=(Address("127.0.0.1", port),), shutdown_timeout=1.0)
-    async with prepared(app or application(catalog, PATH), allowed, traffic, cache=cache) as connections:
-        deadlines = asyncio.create_task(connections.keep_deadlines())
-        async with opened(connections, how.public, how, name="public", certificate=certificate):
-            yield Site(port, connections, traffic, trusting() if certificate else None)
-        deadlines.cancel()
+    how = Listening(public=(Address("127.0.0.1", port),))
+    with taken(how.public, how, name="public") as listeners:
+        async with prepared(app or application(catalog, PATH), allowed, traffic, cache=cache) as connections:
+            deadlines = asyncio.create_task(connections.keep_deadlines())
+            async with opened(connections, listeners, shutdown_timeout=1.0, certificate=certificate):
+                yield Site(port, connections, traffic, trusting() if certificate else None)
+            deadlines.cancel()
 
 
 async def read_reply(reader: asyncio.StreamReader) -> bytes:

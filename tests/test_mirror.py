@@ -33,7 +33,6 @@ EXCEPTIONS = {
     "source/remembered": "source/test_state.py is about it",
     "keys/assign": "keys/test_build.py is about it",
     "keys/index": "keys/test_decide.py is about it",
-    "keys/merge": "keys/test_decide.py is about it",
 }
 
 

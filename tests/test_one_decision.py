@@ -27,6 +27,7 @@ from jwks_server.published.pages import Endpoint
 from jwks_server.remote.tokens import parse
 from jwks_server.serving.connections import Connections
 from jwks_server.serving.status import Reported, Status
+from jwks_server.source.clock import Clock
 from jwks_server.source.directory import Directory
 from jwks_server.source.issuers import evaluated
 from jwks_server.source.reload import Reloader
@@ -124,7 +125,7 @@ def serve_once(directory: Path, state: Path) -> tuple[dict[str, Any], list[dict[
         timing=Timing(),
         state=file,
         reloads=reloads,
-        clock=lambda: NOW,
+        clock=Clock(lambda: NOW, None),
     )
     with capture_logs() as logs:
         asyncio.run(reloader.reload())

@@ -8,7 +8,8 @@ from typing import Any
 from jwks_server.options import command_line
 from jwks_server.options.command_line import directory_argument
 from jwks_server.options.completion import Folder
-from jwks_server.options.option import Argument, Command
+from jwks_server.options.help import Command
+from jwks_server.options.option import Argument
 from jwks_server.options.settings import Settings
 from jwks_server.options.table import JSON, PASSPHRASE_FILE
 from jwks_server.source.passphrase import passphrase

@@ -5,7 +5,8 @@ from click.shell_completion import get_completion_class
 
 from jwks_server.commands import output
 from jwks_server.options.completion import COMPLETE
-from jwks_server.options.option import Argument, Command
+from jwks_server.options.help import Command
+from jwks_server.options.option import Argument
 
 _EPILOG = """For example, in ~/.bashrc: eval "$(jwks-server completion bash)" """
 

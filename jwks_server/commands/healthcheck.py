@@ -12,7 +12,8 @@ import click
 from jwks_server.address import Address, parse_address
 from jwks_server.errors import ConfigError, NotReady
 from jwks_server.options.command_line import with_options
-from jwks_server.options.option import Command, Group, Option, Seconds
+from jwks_server.options.help import Command
+from jwks_server.options.option import Group, Option, Seconds
 from jwks_server.options.table import ADMIN_BIND, URL
 from jwks_server.text import reason
 

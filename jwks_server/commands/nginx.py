@@ -6,6 +6,7 @@ page is a link per choice of codings, and it leads to a folder whose path is the
 no reload. The include is the same for all pages.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -15,7 +16,6 @@ from jwks_server.errors import (
     ConfigError,
     MethodNotAllowed,
     NotAcceptable,
-    NotFound,
     PreconditionFailed,
     Problem,
 )
@@ -28,6 +28,7 @@ FOLDER = ".nginx"
 INCLUDE = f"{FOLDER}/jwks.conf"
 _REPLIES = f"{FOLDER}/replies"
 # What stands after the URL path in a link's name. The path of a page has no %.
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9._~/-]+")  # nginx gives no other character a meaning
 _CHOICES = {"%": (), "%gzip": ("gzip",), "%br": ("br",), "%gzip%br": ("gzip", "br")}
 
 
@@ -61,8 +62,12 @@ def _folder(file: File) -> str:
     return "/".join((_REPLIES, digest(file.body or b""), file.coding, fields["Cache-Control"], fields["Content-Type"]))
 
 
-def include(out: Path) -> str:
+def include(out: Path, jwks_path: str) -> str:
     """Write the include for a ``server`` block of nginx.
+
+    Args:
+        out: The output folder.
+        jwks_path: Where the JWK Set of the key directory itself is.
 
     Raises:
         ConfigError: The folder's path can't be written there.
@@ -70,7 +75,8 @@ def include(out: Path) -> str:
     root = str(out / FOLDER)
     if not root.isprintable() or set(root) & set("\"'\\$;{}"):
         raise ConfigError(f"--out {out} has a character that nginx gives a meaning to; choose another folder.")
-    return _INCLUDE.replace("@root@", root)
+    start = _START.replace("@path@", jwks_path) % _return(problem.nothing_here(jwks_path))
+    return (_INCLUDE + (start if _PLAIN_PATH.fullmatch(jwks_path) else "")).replace("@root@", root)
 
 
 def _return(error: Problem) -> str:
@@ -114,7 +120,7 @@ _BODY = """internal;
     etag off;
     gzip off;
     open_file_cache off;"""
-_NOT_FOUND = _return(NotFound("Nothing is served at this path."))
+_NOT_FOUND = _return(problem.nothing_here())
 _NO_METHOD = _return(MethodNotAllowed(f"Only {problem.ALLOW} are answered here.", problem.ALLOW))
 _NO_CODING = _return(NotAcceptable("Accept-Encoding excludes identity, gzip and br; allow one of them."))
 _NO_MATCH = _return(PreconditionFailed("If-Match does not name the current version."))
@@ -216,5 +222,14 @@ location = /%reply {{
 location = /%not-modified {{
     {_BODY}
         {_SHARED}
+}}
+"""
+_START = rf"""
+location = / {{
+    default_type {problem.MEDIA_TYPE};
+    if (-e $jwks_root/pages@path@%%) {{
+        %s
+    }}
+    {_NOT_FOUND}
 }}
 """

@@ -33,7 +33,7 @@ class Progress:
             click.progressbar(
                 length=1, width=_BAR, file=sys.stderr, show_eta=False, show_percent=False, item_show_func=str
             )
-            if sys.stderr.isatty() and not console.is_dumb()
+            if sys.stderr.isatty() and console.colored(sys.stderr)  # a bar hides the cursor by an escape code
             else None
         )
         self._told: dict[Replica, str] = {}
@@ -66,9 +66,13 @@ class Progress:
             done, total = int(now - gate.since), int(gate.opens_at - gate.since)
             left = gate.opens_at - now
         self._bar.length, self._bar.pos = max(total, 1), done
-        replicas = f"{len(gate.answers) - len(gate.waiting)} of {len(gate.answers)} replicas"
-        item = f"{replicas}, {'safe in' if gate.opens_at else 'giving up in'} {_clock(left)}"
-        room = (console.width(sys.stderr) or 0) - self._bar.width - _AROUND - console.columns(item)
+        replicas = f"{len(gate.answers) - len(gate.waiting)} of {len(gate.answers)}"
+        item = f"{replicas} replicas, {'safe in' if gate.opens_at else 'giving up in'} {_clock(left)}"
+        room = _room(item)
+        if room < 0:  # a narrow terminal
+            item = f"{replicas}, {_clock(left)}"
+            room = _room(item)
+        self._bar.width = max(_BAR + min(room, 0), 1)
         self._bar.current_item = item + _missing(gate.waiting, room)
         self._bar.render_progress()
 
@@ -81,11 +85,19 @@ class Progress:
         for replica in sorted(told.keys() | self._told.keys()):
             text = told.get(replica, "is no longer there")
             if self._told.get(replica) != text:
-                click.echo(printable(f"{replica}: {text}"), err=True)
+                _say(printable(f"{replica}: {text}"))
         self._told = told
         if self._gate.opens_at is not None and self._gate.opens_at != self._opens_at:
-            click.echo(f"every replica meets the condition; done at {utc(self._gate.opens_at)}", err=True)
+            _say(f"every replica meets the condition; done at {utc(self._gate.opens_at)}")
         self._opens_at = self._gate.opens_at
+
+
+def _room(item: str) -> int:
+    return (console.width(sys.stderr) or 0) - _BAR - _AROUND - console.columns(item)
+
+
+def _say(text: str) -> None:
+    click.echo("\n".join(console.wrapped(text, console.width(sys.stderr), "    ", "")), err=True)
 
 
 def _missing(waiting: Collection[Replica], room: int) -> str:

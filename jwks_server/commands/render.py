@@ -96,7 +96,7 @@ def command(*, settings: Settings, to: str, form: str, every: int, as_json: bool
             kept = (file for file in last.files if file.issuer in found.faults and (out / file.name).is_file())
             files = [*layout(found.entries, time.time() + every), *kept]
             check_names(files)
-            for_nginx = _for_nginx(out, files) if form == "nginx" else {}
+            for_nginx = _for_nginx(out, files, settings.path) if form == "nginx" else {}
             check_lengths(for_nginx)
             _update(out, files, for_nginx, last)
         except OSError as exc:
@@ -112,10 +112,10 @@ def command(*, settings: Settings, to: str, form: str, every: int, as_json: bool
     sys.exit(1 if found.faults else 0)
 
 
-def _for_nginx(out: Path, files: Sequence[File]) -> Mapping[str, bytes | PurePosixPath]:
+def _for_nginx(out: Path, files: Sequence[File], path: str) -> Mapping[str, bytes | PurePosixPath]:
     whole = [file if file.body is not None else replace(file, body=(out / file.name).read_bytes()) for file in files]
     # Not resolve(): DIR2 may be a link that is swapped.
-    return {nginx.INCLUDE: nginx.include(out.absolute()).encode(), **nginx.tree(whole)}
+    return {nginx.INCLUDE: nginx.include(out.absolute(), path).encode(), **nginx.tree(whole)}
 
 
 def _last(out: Path) -> Manifest:

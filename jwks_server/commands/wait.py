@@ -13,7 +13,8 @@ from jwks_server.errors import ConfigError, WaitTimeout
 from jwks_server.keys.instants import utc
 from jwks_server.keys.policy import MAX_SECONDS
 from jwks_server.options.command_line import with_options
-from jwks_server.options.option import Argument, Command, Group, Option, Seconds
+from jwks_server.options.help import Command
+from jwks_server.options.option import Argument, Group, Option, Seconds
 from jwks_server.options.table import JSON, PROPAGATION
 from jwks_server.remote import client
 from jwks_server.remote.gate import Gate, Replica, ReplicaAnswer

@@ -8,6 +8,7 @@ from jwks_server.keys.build import build, with_others
 from jwks_server.keys.evaluation import Evaluation, Rules
 from jwks_server.keys.index import Claimed, connected, updated
 from jwks_server.keys.keyset import Key, KeySet
+from jwks_server.keys.merge import changed
 from jwks_server.keys.policy import Policy
 from jwks_server.keys.unmatched import Names, existing, matched
 from jwks_server.keys.verdict import Verdict, verdicts
@@ -94,13 +95,12 @@ def _part(previous: Evaluation, current: Evaluation, policy: Policy, now: float)
         return None
     if keyset.lifetimes or not previous.decided_at <= now < previous.build_at or keyset.policy != policy:
         return None
-    changed = {name for name, file in after.items() if before.get(name) is not file}
-    changed |= before.keys() - after.keys()
-    changed |= {name for name, _ in previous.stand_ins.items() ^ current.stand_ins.items()}
+    names = changed(before, after)
+    names |= {name for name, _ in previous.stand_ins.items() ^ current.stand_ins.items()}
     if previous.missing:  # how long these stay depends on what is being written now
-        changed |= {key.file for key in keyset.keys if key.identity in previous.missing}
+        names |= {key.file for key in keyset.keys if key.identity in previous.missing}
     claimed = _claimed(previous, policy)
-    part = connected(index, changed, claimed, replace(claimed, files=after))
+    part = connected(index, names, claimed, replace(claimed, files=after))
     # If no other key is left, it depends on all files whether the last keys are held.
     return part if any(key.file not in part for key in keyset.keys) else None
 

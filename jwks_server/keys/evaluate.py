@@ -1,7 +1,7 @@
 """Observation, last evaluation, time -> what becomes of each file and key. The one place where that is decided."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from jwks_server.errors import JwksError, NoKeys, SourceError
@@ -10,6 +10,7 @@ from jwks_server.keys.decide import decided
 from jwks_server.keys.evaluation import Evaluation, Rules
 from jwks_server.keys.grace import Believed, believe
 from jwks_server.keys.keyset import KeyFile
+from jwks_server.keys.merge import changed
 from jwks_server.keys.observation import Observation
 from jwks_server.keys.verdict import StandIn
 
@@ -81,7 +82,8 @@ def _observed(seen: Observation, previous: Evaluation, now: float, rules: Rules)
         end = since + (0.0 if previous.files is None else gone_for)
         return replace(previous, gone_since=since, look_at=end)
     changed_at = previous.changed_at
-    if previous.seen is not None and (seen.unsettled or not _same(previous.seen, seen.files)):
+    other = None if previous.seen is None else changed(previous.seen, seen.files)
+    if other is not None and (seen.unsettled or not _same(previous.seen or {}, seen.files, other)):
         changed_at = now
     believed = believe(
         seen.files,
@@ -90,6 +92,7 @@ def _observed(seen: Observation, previous: Evaluation, now: float, rules: Rules)
         bad_for=rules.grace,
         gone_for=gone_for,
         changed_at=min(changed_at, now),
+        among=None if other is None else other | previous.stand_ins.keys(),
     )
     text = policy_text.update(
         seen.policy,
@@ -120,21 +123,21 @@ def _observed(seen: Observation, previous: Evaluation, now: float, rules: Rules)
     )
 
 
-def _same(one: Mapping[str, KeyFile], other: Mapping[str, KeyFile]) -> bool:
-    """Report whether two observations are the same. A good file with other bytes is another object."""
-    changed = (file for name, file in one.items() if other.get(name) is not file)
-    return one.keys() == other.keys() and all(not file.good and file == other[file.name] for file in changed)
+def _same(one: Mapping[str, KeyFile], other: Mapping[str, KeyFile], names: Iterable[str]) -> bool:
+    """Report whether files are the same in two observations. A good file with other bytes is another object."""
+    pairs = ((one.get(name), other.get(name)) for name in names)
+    return all(file is not None and not file.good and file == another for file, another in pairs)
 
 
 def _changing(previous: Evaluation, believed: Believed[KeyFile], now: float) -> Mapping[str, float]:
     """Return until when each file that is being written counts as such."""
     before = previous.files or {}
-    changed = {name for name, file in believed.items.items() if before.get(name, file) is not file}
+    rewritten = changed(before, believed.items) & before.keys()
     changing: dict[str, float] = {}
-    for name in {*changed, *believed.stand_ins, *previous.changing} & believed.items.keys():
+    for name in {*rewritten, *believed.stand_ins, *previous.changing} & believed.items.keys():
         if name in believed.stand_ins:
             changing[name] = believed.stand_ins[name]
-        elif name in changed and believed.items[name].good:
+        elif name in rewritten and believed.items[name].good:
             changing[name] = now + REWRITTEN_SECONDS
         elif now < (until := previous.changing.get(name, now)):
             changing[name] = until

@@ -1,7 +1,7 @@
 """The grace period: a file that turned bad or vanished keeps its last good version for a while."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -53,6 +53,7 @@ def believe(  # noqa: PLR0913 - the two grace periods are one rule
     bad_for: float,
     gone_for: float,
     changed_at: float = -math.inf,
+    among: Iterable[str] | None = None,
 ) -> Believed[T]:
     """Put the last good version in place of a file that turned bad or vanished a moment ago.
 
@@ -66,16 +67,14 @@ def believe(  # noqa: PLR0913 - the two grace periods are one rule
         gone_for: The grace period of a missing file, in seconds.
         changed_at: When the folder changed last. The grace period of a missing file starts again there: somebody may
             still be writing. It never lasts longer than that of a bad file.
+        among: The names whose item is another one than in the last call, and those that were in a grace period after
+            it; None if they are not known.
     """
     # Most files are as they were, and there may be many; only the others are looked at one by one.
     items, remembered = dict(seen), dict(last_good)
     stand_ins: dict[str, float] = {}
-    changed = [
-        name
-        for name, item in seen.items()
-        if (last := last_good.get(name)) is None or last.item is not item or last.since is not None
-    ]
-    for name in (*changed, *sorted(last_good.keys() - seen.keys())):
+    names = seen if among is None else sorted(seen.keys() & {*among})
+    for name in (*names, *sorted(last_good.keys() - seen.keys())):
         item, last = seen.get(name), remembered.pop(name, None)
         if item is not None and item.good:
             remembered[name] = LastGood(item)

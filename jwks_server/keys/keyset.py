@@ -1,6 +1,7 @@
 """What a key set is: its files and its keys."""
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Literal
 
 from jwks_server.errors import KeyFileError
@@ -9,6 +10,7 @@ from jwks_server.keys.kinds import Use
 from jwks_server.keys.policy import Policy
 
 State = Literal["pending", "published", "retiring"]
+_json = attrgetter("json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class KeySet:
     @property
     def body(self) -> bytes:
         """The JWK Set as compact UTF-8 JSON (RFC 7517 section 5); the same keys give the same bytes."""
-        return b'{"keys":[' + b",".join(key.json for key in self.keys) + b"]}"
+        return b'{"keys":[' + b",".join(map(_json, self.keys)) + b"]}"
 
     @property
     def digest(self) -> str:

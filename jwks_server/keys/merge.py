@@ -1,8 +1,9 @@
-"""Ordered sequences that are merged without looking at each item again."""
+"""Large ordered collections that differ in little: they are merged and compared without a step for each item."""
 
 import bisect
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -30,6 +31,22 @@ def differing(one: Sequence[T], other: Sequence[T]) -> tuple[Sequence[T], Sequen
     one, other = one[first:], other[first:]
     last = _common(one[::-1], other[::-1])
     return one[: len(one) - last], other[: len(other) - last]
+
+
+def changed(before: Mapping[str, T], after: Mapping[str, T]) -> set[str]:
+    """Return the names that have another object than before, or that only one of two mappings has.
+
+    Args:
+        before: Ordered by name. No object has two names.
+        after: The same.
+    """
+    if before is after:
+        return set()
+    one, other = list(before.values()), list(after.values())
+    first = _common(one, other)
+    last = _common(one[first:][::-1], other[first:][::-1])
+    names = chain(islice(before, first, len(one) - last), islice(after, first, len(other) - last))
+    return {name for name in names if before.get(name) is not after.get(name)}
 
 
 def _common(one: Sequence[T], other: Sequence[T]) -> int:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from jwks_server.errors import MethodNotAllowed, NoKeySet, Problem
+from jwks_server.errors import MethodNotAllowed, NoKeySet, NotFound, Problem
 from jwks_server.published.representation import CORS, NO_SNIFFING
 
 ALLOW = "GET, HEAD, OPTIONS"
@@ -18,6 +18,16 @@ PREFLIGHT = {
     "Access-Control-Max-Age": "86400",
 }
 _RETRY_AFTER_SECONDS = "1"
+
+
+def nothing_here(jwks_path: str = "") -> NotFound:
+    """Make the error of a path where nothing is.
+
+    Args:
+        jwks_path: Where the JWK Set of the key directory itself is, for those who ask at ``/``; the paths of other
+            issuers may be the names of customers.
+    """
+    return NotFound(f"Nothing is served at this path{f'; the JWK Set is at {jwks_path}' if jwks_path else ''}.")
 
 
 def document(error: Problem) -> bytes:

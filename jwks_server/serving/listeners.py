@@ -2,19 +2,18 @@
 
 import asyncio
 import ctypes
-import errno
 import os
 import socket
-import stat
 import struct
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import structlog
 
-from jwks_server.address import Address, AnyAddress, Descriptor, UnixAddress
+from jwks_server.address import Address, AnyAddress, UnixAddress
 from jwks_server.errors import ListenError
 from jwks_server.options.settings import Listening
+from jwks_server.serving import sockets
 from jwks_server.text import reason
 
 # asyncio's own event loop accepts so many connections before it does anything else.
@@ -40,54 +39,82 @@ Factory = Callable[[], asyncio.Protocol]
 
 
 class Listener:
-    """An address at which connections are accepted.
+    """An address at which connections are accepted. It is taken at once, so that nothing begins if that fails.
 
     Args:
-        factory: Makes the protocol of a connection.
         address: Where to listen.
+        how: How to listen.
+        name: The listener's name, for the log.
+
+    Raises:
+        ListenError: The address is in use, not local, not permitted, or not a listening socket.
     """
 
-    def __init__(self, factory: Factory, address: AnyAddress) -> None:
-        self._factory = factory
+    def __init__(self, address: AnyAddress, how: Listening, *, name: str) -> None:
         self._address = address
-        self._sockets: list[socket.socket] = []
-        self._server: asyncio.Server | None = None
+        self._how = how
+        self._name = name
+        self._servers: list[asyncio.Server] = []
+        with self._failing():
+            self._sockets = sockets.taken(address, how)
 
-    async def open(self, how: Listening, *, name: str, flag: str, backlog: int) -> None:
+    @property
+    def names(self) -> Sequence[str]:
+        """The addresses that it is open at: with the port that the kernel chose, and each of a host name's."""
+        return [_name(one, self._address) for one in self._sockets]
+
+    async def open(self, factory: Factory, backlog: int) -> None:
         """Start to accept.
 
         Args:
-            how: How to listen.
-            name: The listener's name, for the log.
-            flag: The option that sets its address, for the errors.
+            factory: Makes the protocol of a connection.
             backlog: How many connections wait in the kernel.
 
         Raises:
-            ListenError: The address is in use, not local, not permitted, or not a listening socket.
+            ListenError: The address is in use by now.
         """
-        address = self._address
-        try:
-            self._server = await _server(self._factory, address, how)
-        except socket.gaierror as exc:
-            raise ListenError(f"{address} can't be listened on: no such host; choose another with {flag}.") from exc
-        except OSError as exc:
-            raise ListenError(f"{address} can't be listened on ({reason(exc)}); choose another with {flag}.") from exc
-        self._sockets = [socket.socket(fileno=os.dup(one.fileno())) for one in self._server.sockets]
-        for one in self._sockets:
-            one.listen(backlog)
-            _log.info("listening", address=_name(one, address), listener=name)
+        with self._failing():
+            if isinstance(self._address, UnixAddress):
+                self._sockets = [sockets.unix(str(self._address.path), self._how.unix_mode)]
+            for one in self._sockets:
+                one.listen(backlog)  # uvloop would not report that it fails
+                self._servers.append(await _server(factory, one))
+                one.listen(backlog)  # the event loop has set its own
+        for name in self.names:
+            _log.info("listening", address=name, listener=self._name)
 
-    async def close(self) -> None:
+    def leave(self) -> None:
+        """Give up the address, if it isn't open."""
+        for one in self._sockets:
+            one.close()
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        flag = "--admin-bind" if self._name == "admin" else "--bind"
+        try:
+            yield
+        except socket.gaierror as exc:
+            message = f"{self._address} can't be listened on: no such host; choose another with {flag}."
+            raise ListenError(message) from exc
+        except OSError as exc:
+            message = f"{self._address} can't be listened on ({reason(exc)}); choose another with {flag}."
+            raise ListenError(message) from exc
+
+    async def close(self, factory: Factory) -> None:
         """Shut out new connections, accept those that had begun, and close.
 
         The kernel resets a connection in its queue that is not accepted. New connections can't be shut out of an
         inherited socket, because other processes may use it too.
+
+        Args:
+            factory: Makes the protocol of a connection.
         """
-        if self._server is None:
+        if not self._servers:
             return
         loop = asyncio.get_running_loop()
-        for one in self._server.sockets:
-            loop.remove_reader(one.fileno())  # asyncio's own event loop loses connections that arrive while it closes
+        for server in self._servers:
+            for one in server.sockets:
+                loop.remove_reader(one.fileno())  # asyncio's own event loop loses connections that arrive meanwhile
         if isinstance(self._address, UnixAddress):
             with suppress(FileNotFoundError):
                 os.unlink(self._address.path)  # noqa: PTH108 - the serving side does not import pathlib
@@ -95,62 +122,22 @@ class Listener:
             for listener in self._sockets:
                 _shut_out(listener)
         await asyncio.sleep(_HANDSHAKE_SECONDS)
-        self._server.close()
+        for server in self._servers:
+            server.close()
         for listener in self._sockets:
-            await _take_in(listener, self._factory)
+            await _take_in(listener, factory)
             listener.close()
 
 
-async def _server(factory: Factory, address: AnyAddress, how: Listening) -> asyncio.Server:
+async def _server(factory: Factory, listener: socket.socket) -> asyncio.Server:
     loop = asyncio.get_running_loop()
-    match address:
-        case Address(host, port):
-            reuse = how.reuse_port or None
-            server = await loop.create_server(factory, host, port, backlog=_ACCEPTED_AT_ONCE, reuse_port=reuse)
-            if not server.sockets:  # the event loop passes over a family that the kernel doesn't have
-                raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
-            return server
-        case UnixAddress(path):
-            return await loop.create_unix_server(
-                factory, sock=_unix_socket(str(path), how.unix_mode), backlog=_ACCEPTED_AT_ONCE
-            )
-        case Descriptor(number):
-            inherited = socket.socket(fileno=os.dup(number))
-            os.close(number)  # the parent process keeps its own copy if it needs one
-            if inherited.type != socket.SOCK_STREAM or not inherited.getsockopt(
-                socket.SOL_SOCKET, socket.SO_ACCEPTCONN
-            ):
-                raise OSError(f"descriptor {number} is not a listening socket")
-            inherited.setblocking(False)  # noqa: FBT003 - the standard library's own signature
-            if inherited.family == socket.AF_UNIX:
-                return await loop.create_unix_server(factory, sock=inherited, backlog=_ACCEPTED_AT_ONCE)
-            return await loop.create_server(factory, sock=inherited, backlog=_ACCEPTED_AT_ONCE)
-
-
-def _unix_socket(path: str, mode: int) -> socket.socket:
-    """Create a unix socket; a socket file that a dead process left is removed."""
-    with suppress(FileNotFoundError):
-        if stat.S_ISSOCK(os.stat(path).st_mode) and not _is_alive(path):  # noqa: PTH116 - as above
-            os.unlink(path)  # noqa: PTH108 - as above
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    create = loop.create_unix_server if listener.family == socket.AF_UNIX else loop.create_server
+    own = socket.socket(fileno=os.dup(listener.fileno()))  # the event loop closes it
     try:
-        listener.bind(path)
-        os.chmod(path, mode)  # noqa: PTH101 - as above; no client can connect before it listens
+        return await create(factory, sock=own, backlog=_ACCEPTED_AT_ONCE)
     except OSError:
-        listener.close()
+        own.close()
         raise
-    return listener
-
-
-def _is_alive(path: str) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            return False
-        except BlockingIOError:  # its queue is full
-            return True
-    return True
 
 
 def _name(listener: socket.socket, address: AnyAddress) -> str:

@@ -10,13 +10,12 @@ from jwks_server.errors import (
     MethodNotAllowed,
     NoKeySet,
     NotAcceptable,
-    NotFound,
     PreconditionFailed,
     Problem,
 )
 from jwks_server.published import negotiation
 from jwks_server.published.catalog import ROOT, Catalog, Edition
-from jwks_server.published.problem import ALLOW, PREFLIGHT
+from jwks_server.published.problem import ALLOW, PREFLIGHT, nothing_here
 from jwks_server.published.representation import Representation
 from jwks_server.serving.response import Response, fault, problem
 
@@ -35,7 +34,7 @@ def application(catalog: Catalog, path: str, clock: Callable[[], float] = time.t
         url_path = request.rel_url.raw_path
         page = edition.pages.get(url_path)
         if page is None and not _is_awaited(url_path, path, edition):
-            raise NotFound("Nothing is served at this path.")
+            raise nothing_here(path if url_path == ROOT and path in edition.pages else "")
         match request.method:
             case "GET" | "HEAD":
                 return _get(request, page, edition, clock())
@@ -83,6 +82,6 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except Problem as error:
         return problem(error)
     except web.HTTPNotFound:
-        return problem(NotFound("Nothing is served at this path."))
+        return problem(nothing_here())
     except Exception as exc:  # noqa: BLE001 - the top guard of a request
         return problem(fault(exc))

@@ -1,8 +1,8 @@
 """An aiohttp application at its addresses."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 
 from aiohttp import web
 
@@ -49,37 +49,55 @@ async def prepared(  # noqa: PLR0913 - what a listener's connections share
         await runner.cleanup()
 
 
-@asynccontextmanager
-async def opened(
-    connections: Connections,
-    addresses: tuple[AnyAddress, ...],
-    how: Listening,
-    *,
-    name: str,
-    certificate: Certificate | None = None,
-) -> AsyncIterator[None]:
-    """Listen at each address until the context ends; then finish what is in progress, within the shutdown timeout.
+@contextmanager
+def taken(addresses: Sequence[AnyAddress], how: Listening, *, name: str) -> Iterator[Sequence[Listener]]:
+    """Take each address, so that no other process gets it, until the context ends.
 
     Args:
-        connections: Where the connections are admitted.
         addresses: Where to listen.
         how: How to listen.
         name: The listener's name, for the log.
+
+    Raises:
+        ListenError: An address can't be listened on.
+    """
+    listeners: list[Listener] = []
+    try:
+        for address in addresses:
+            listeners.append(Listener(address, how, name=name))  # noqa: PERF401 - those before a failure are left
+        yield listeners
+    finally:
+        for one in listeners:
+            one.leave()
+
+
+@asynccontextmanager
+async def opened(
+    connections: Connections,
+    listeners: Sequence[Listener],
+    *,
+    shutdown_timeout: float,
+    certificate: Certificate | None = None,
+) -> AsyncIterator[None]:
+    """Listen at each address until the context ends; then finish what is in progress.
+
+    Args:
+        connections: Where the connections are admitted.
+        listeners: The addresses, which are taken.
+        shutdown_timeout: How long to wait for what is in progress, in seconds.
         certificate: The certificate for TLS; None for no TLS.
 
     Raises:
         ListenError: An address can't be listened on.
     """
     factory = tls_connections(connections, certificate) if certificate else http_connections(connections)
-    listeners = [Listener(factory, address) for address in addresses]
-    flag = "--admin-bind" if name == "admin" else "--bind"
     try:
         for one in listeners:
-            await one.open(how, name=name, flag=flag, backlog=connections.limits.backlog)
+            await one.open(factory, connections.limits.backlog)
         yield
     finally:
-        await asyncio.gather(*(one.close() for one in listeners))
-        await connections.finish(how.shutdown_timeout)
+        await asyncio.gather(*(one.close(factory) for one in listeners))
+        await connections.finish(shutdown_timeout)
 
 
 def tls_connections(connections: Connections, certificate: Certificate) -> Callable[[], TlsWire]:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 # Where the machine's clock was set back, this clock goes on at this rate until the other has come up to it.
 _RATE = 0.75
+# A forward step is larger than this; smaller ones are a clock that is adjusted to others.
+_STEP_SECONDS = 0.1
 
 
 class Clock:
@@ -17,6 +19,10 @@ class Clock:
     Args:
         wall: The machine's clock.
         monotonic: What measures durations; None to use the forward steps of the machine's clock.
+
+    Attributes:
+        stepped: How many seconds it went forward, in steps, beyond the time that passed: the machine's clock was set,
+            or the machine was suspended. Durations don't count these.
     """
 
     def __init__(
@@ -27,6 +33,7 @@ class Clock:
         self._lock = threading.Lock()  # the event loop asks, and the thread that reads
         self._last = wall()
         self._last_monotonic = self._monotonic()
+        self.stepped = 0.0
 
     def __call__(self) -> float:
         """Return the time."""
@@ -34,5 +41,7 @@ class Clock:
             wall, monotonic = self._wall(), self._monotonic()
             elapsed = max(0.0, monotonic - self._last_monotonic)
             self._last_monotonic = monotonic
+            if (step := wall - self._last - elapsed) > _STEP_SECONDS:
+                self.stepped += step
             self._last = max(wall, self._last + _RATE * elapsed)
             return self._last

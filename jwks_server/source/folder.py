@@ -7,6 +7,7 @@ import stat
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from jwks_server.errors import FileUnreadable, KeyFileError, PolicyInvalid
 from jwks_server.keys.keyset import KeyFile, read_file
@@ -21,6 +22,7 @@ _VOLUME_DEPTH = 8
 _LOOKS = 3
 # Who writes a folder pauses for a shorter time than this; what is older has settled.
 QUIET_NS = 100_000_000
+_file = attrgetter("file")
 # The machine is at fault and not the file, so a key that is known stays.
 _MACHINE_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.EINTR})
 
@@ -102,17 +104,16 @@ class Folder:
         for _ in range(_LOOKS):
             self._known = self._read_files(here.data, depth, passphrase, only)
             policy, policy_print = self._read_policy(here.data)
-            read = {name: one.seen for name, one in self._known.items()}
+            names = self._known if only is None else list(filter(self._is_key_file, only))
+            read = {name: one.seen if (one := self._known.get(name)) else None for name in names}
             recent = is_recent(here.data, [*read.values(), policy_print])
-            if only is not None:
-                read = {name: read.get(name) for name in only if self._is_key_file(name)}
             # Most looks find nothing new; they need no second one.
             moved = (recent or self._known != before) and (read, policy_print) != self._look(here.data, depth, only)
             if not moved:
                 break
         self._arrival, self._read_whole = arrival, True
         unsettled = not whole and (moved or recent)
-        files = {name: one.file for name, one in self._known.items()}
+        files = dict(zip(self._known, map(_file, self._known.values()), strict=True))
         return Observation(files, policy, whole, unsettled=unsettled, ignored=self._ignored)
 
     def _look(
@@ -139,16 +140,22 @@ class Folder:
         self, data: int, depth: int, passphrase: bytes | None, only: Collection[str] | None
     ) -> Mapping[str, _Read]:
         """Read the files, or some of them; return what is known of all, ordered by name."""
-        known: dict[str, _Read | None]
-        if only is not None:
-            names = [name for name in only if self._is_key_file(name)]
-            known = {**self._known, **{name: self._observe(name, data, name, passphrase) for name in names}}
-        else:
+        if only is None:
             ignored: list[str] = []
             walk = self._walk(data, "", depth, ignored)
-            known = {base + name: self._observe(name, folder, base + name, passphrase) for name, folder, base in walk}
+            found = {base + name: self._observe(name, folder, base + name, passphrase) for name, folder, base in walk}
             self._ignored = tuple(sorted(ignored))
-        return {name: read for name in sorted(known) if (read := known[name])}
+            return {name: read for name in sorted(found) if (read := found[name])}
+        known = dict(self._known)
+        for name in filter(self._is_key_file, only):
+            read = self._observe(name, data, name, passphrase)
+            if read is None:
+                known.pop(name, None)
+            else:
+                known[name] = read
+        if known.keys() <= self._known.keys():
+            return known
+        return {name: known[name] for name in sorted(known)}
 
     def _walk(self, folder: int, base: str, depth: int, ignored: list[str]) -> Iterator[tuple[str, int, str]]:
         """List the key files, each with the open folder that it is in and the path of that; note the other files."""

@@ -11,6 +11,7 @@ from jwks_server.keys.evaluate import evaluate
 from jwks_server.keys.evaluation import Evaluation, Rules
 from jwks_server.keys.keyset import KeySet
 from jwks_server.keys.lint import lint
+from jwks_server.keys.stepped import stepped
 from jwks_server.published.catalog import Entry
 from jwks_server.published.pages import Endpoint, pages
 from jwks_server.source.directory import Seen
@@ -86,6 +87,14 @@ class Issuer:
                 return False
             self.evaluation = after
             return True
+
+    def step_forward(self, seconds: float) -> bool:
+        """Take note that the time went forward by more than what passed; report whether something waits."""
+        while True:
+            before = self.evaluation
+            after = stepped(before, seconds)
+            if self.replace(before, after):
+                return after is not before
 
     def decide(
         self, before: Evaluation, seen: Seen | None, now: float, served: Entry | None, *, alone: bool

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from jwks_server.errors import JwksError
 from jwks_server.keys.changes import Change
 from jwks_server.keys.evaluation import Rules
-from jwks_server.keys.keyset import KeySet
 from jwks_server.keys.observation import Observation
 from jwks_server.options.settings import Settings
 from jwks_server.published.catalog import ROOT, Entry
@@ -56,9 +55,25 @@ class Issuers:
         self._rules = rules
         self._endpoint = endpoint
 
-    def due(self, now: float) -> set[str]:
-        """Return the paths of those that time alone changes."""
-        return {path for path, issuer in self.by_path.items() if now >= issuer.evaluation.due}
+    def due(self, paths: Iterable[str], now: float) -> set[str]:
+        """Return those of some paths whose issuers time alone changes.
+
+        Args:
+            paths: The paths to look at.
+            now: In seconds since the epoch.
+        """
+        return {path for path in paths if path in self.by_path and now >= self.by_path[path].evaluation.due}
+
+    def step_forward(self, seconds: float) -> Sequence[str]:
+        """Take note that the time went forward by more than what passed: no grace period ends early.
+
+        Args:
+            seconds: By how much more.
+
+        Returns:
+            The paths of the issuers that wait for something.
+        """
+        return [path for path, issuer in self.by_path.items() if issuer.step_forward(seconds)]
 
     def waits_for(self, due: Iterable[str]) -> Files:
         """Return the names of the files that must be looked at when the time of these issuers has come.
@@ -85,10 +100,6 @@ class Issuers:
         if any(isinstance(one, Observation) and not one.empty for one in seen.values()):
             self.remembered.drop()  # what no issuer has taken by now belongs to folders that are gone
         return steps
-
-    def keysets(self) -> Mapping[str, KeySet]:
-        """Return what the next restart must know, by the issuer's path."""
-        return {path: one.evaluation.keyset for path, one in self.by_path.items() if one.evaluation.keyset is not None}
 
     def lint(self, paths: Collection[str], now: float) -> Mapping[str, tuple[Change, ...]]:
         """Check issuers; return the findings that are new, by the issuer's path."""

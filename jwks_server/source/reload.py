@@ -3,12 +3,13 @@
 import asyncio
 import gc
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from jwks_server.errors import SourceError
 from jwks_server.keys.changes import Change
 from jwks_server.keys.evaluation import Rules
+from jwks_server.keys.keyset import KeySet
 from jwks_server.keys.policy import Policy
 from jwks_server.options.settings import Timing
 from jwks_server.published.catalog import ROOT, Catalog, Edition, Entry
@@ -64,7 +65,7 @@ class Reloader:
         state: StateFile | None = None,
         reloads: Reloads | None = None,
         done: Callable[[frozenset[Trigger]], Awaitable[None]] | None = None,
-        clock: Callable[[], float] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.started = asyncio.Event()
         self._directory = directory
@@ -77,6 +78,7 @@ class Reloader:
         self.rescan = Rescan(timing.rescan, reloads)
         self._done = done
         self._clock = clock or Clock()
+        self._stepped = self._clock.stepped
         self._schedule = Schedule(self._issuers.by_path, catalog, self._clock)
         self._cost = 0.0
         self._whole_cost = 0.0
@@ -107,7 +109,13 @@ class Reloader:
             hints: What to look at; none to observe everything.
         """
         began = time.monotonic()
-        base, steps, changes = await in_thread(partial(self._load, hints, self._schedule.take_swapped()))
+        now = self._clock()
+        if step := self._clock.stepped - self._stepped:
+            self._stepped += step
+            self._schedule.note(self._issuers.step_forward(step))
+        # The schedule has handed over some that are due, and names the others.
+        due = {hint.issuer for hint in hints} | self._schedule.due(now)
+        base, steps, changes = await in_thread(partial(self._load, hints, due, self._schedule.take_swapped()))
         began_here = time.thread_time()
         if self._catalog.current is not base:  # the schedule has published meanwhile
             changes = self._changes(steps, self._catalog.current)
@@ -135,26 +143,30 @@ class Reloader:
         self._report.judge(steps, self._issuers.by_path, now)
         return self._issuers.lint(decided, now) if decided else {}
 
-    def _changes(self, steps: Iterable[Step], current: Edition) -> _Changes | None:
+    def _changes(self, steps: Sequence[Step], current: Edition) -> _Changes | None:
         """Find what the next edition changes; None if the current one stays."""
+        changed = {step.issuer.path for step in steps}
         changes = {
             step.issuer.path: step.news.entry
             for step in steps
             if is_new(step.issuer, step.news.entry, current) or (step.news.gone and step.issuer.path in current.entries)
         }
-        with_a_set = {path for path in {*current.entries, *changes} if changes.get(path, True)}
-        awaited = frozenset(
-            path for path in self._issuers.by_path.keys() - with_a_set if self._issuers.by_path[path].awaited
-        )
+        awaited = frozenset(path for path in {*current.awaited, *changed} if self._is_awaited(path, changes, current))
         return (changes, awaited) if changes or awaited != current.awaited else None
 
+    def _is_awaited(self, path: str, changes: Mapping[str, Entry | None], current: Edition) -> bool:
+        """Report whether there is an issuer that has no set, and will have one."""
+        issuer = self._issuers.by_path.get(path)
+        return issuer is not None and issuer.awaited and not changes.get(path, current.entries.get(path))
+
     def _load(
-        self, hints: Collection[Hint], swapped: Sequence[Step]
+        self, hints: Collection[Hint], due: Collection[str], swapped: Sequence[Step]
     ) -> tuple[Edition, Sequence[Step], _Changes | None]:
         """Observe the directory, and evaluate what it or the time has changed. Runs in a thread.
 
         Args:
             hints: As in ``reload``.
+            due: The paths of issuers whose time may have come.
             swapped: What was published at its moment; the state is to be written, and the rest of it to be done.
 
         Returns:
@@ -164,7 +176,7 @@ class Reloader:
         now, base = self._clock(), self._catalog.current
         if any(hint.trigger is Trigger.SIGHUP for hint in hints):
             self._directory.forget()
-        due = self._issuers.due(now)
+        due = self._issuers.due(due, now)
         seen: Mapping[str, Seen]
         try:
             if everything(hints):
@@ -176,8 +188,12 @@ class Reloader:
         self._cost = time.thread_time() - started + self._directory.cost
         taken = self._issuers.take(seen, due, now, base.entries)
         steps = (*swapped, *(step for step in taken if step.changed))
-        if any(step.rebuilt for step in steps):
-            self._issuers.remembered.put(self._issuers.keysets())
+        if rebuilt := {step.issuer.path: _keyset(step) for step in steps if step.rebuilt}:
+            self._issuers.remembered.put(rebuilt)
         changes = self._changes(steps, base)
         self._whole_cost = time.thread_time() - started + self._directory.cost
         return base, steps, changes
+
+
+def _keyset(step: Step) -> KeySet | None:
+    return None if step.news.gone else step.issuer.evaluation.keyset

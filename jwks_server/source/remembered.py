@@ -25,6 +25,7 @@ class Remembered:
     def __init__(self, file: StateFile | None, before: Mapping[str, KeySet] | None = None) -> None:
         self._file = file
         self._before: dict[str, KeySet] | None = None if before is None else dict(before)
+        self._kept: dict[str, KeySet] = {}
         self._now: Mapping[str, KeySet] | None = None
         self.faults: Mapping[str, JwksError] = {}
 
@@ -50,10 +51,20 @@ class Remembered:
         """Whether something is not written yet."""
         return self._now is not None
 
-    def put(self, keysets: Mapping[str, KeySet]) -> None:
-        """Set the keys to write for the next restart, by the issuer's path."""
-        if self._file:
-            self._now = {**(self._before or {}), **keysets}
+    def put(self, changes: Mapping[str, KeySet | None]) -> None:
+        """Change the keys to write for the next restart.
+
+        Args:
+            changes: By the issuer's path; None for an issuer that is gone, or has no keys.
+        """
+        if not self._file:
+            return
+        for path, keyset in changes.items():
+            if keyset is None:
+                self._kept.pop(path, None)
+            else:
+                self._kept[path] = keyset
+        self._now = {**(self._before or {}), **self._kept}
 
     def save(self) -> None:
         """Write what was not written yet. Another thread may put something meanwhile."""

@@ -58,11 +58,12 @@ class Report:
         if not changed:
             return
         shown = dict(self._reloads.issuers)
-        for path in changed & issuers.keys():
-            shown[path] = issuers[path].evaluation
         for path in changed - issuers.keys():
             shown.pop(path, None)
-        if shown.keys() != self._reloads.issuers.keys():
+        known = len(shown)
+        for path in changed & issuers.keys():
+            shown[path] = issuers[path].evaluation
+        if len(shown) > known:
             shown = {path: shown[path] for path in sorted(shown)}
         self._reloads.issuers = shown
 

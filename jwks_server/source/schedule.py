@@ -94,6 +94,21 @@ class Schedule:
         self._due_noted.set()
         self._unprepared_noted.set()
 
+    def due(self, now: float) -> set[str]:
+        """Return the paths of the issuers whose time has come, without a look at the others.
+
+        Args:
+            now: In seconds since the epoch.
+        """
+        found: set[str] = set()
+        waiting = [0]
+        while waiting:  # what is below an item of a heap comes after it
+            at = waiting.pop()
+            if at < len(self._due) and self._due[at][0] <= now:
+                found.add(self._due[at][1])
+                waiting += (2 * at + 1, 2 * at + 2)
+        return found
+
     def take_swapped(self) -> Sequence[Step]:
         """Return what was swapped in since the last call; its log, state and counters are left to do."""
         swapped, self._swapped = self._swapped, []

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from jwks_server.imports import lighten
@@ -59,12 +60,13 @@ def _main() -> None:
     lighten()
     from jwks_server import cli, service
     from jwks_server.options.settings import Settings
+    from jwks_server.serving.listeners import Listener
 
     serve = service.serve
 
-    async def beating(settings: Settings) -> None:
+    async def beating(settings: Settings, listeners: Sequence[Listener], admin_listeners: Sequence[Listener]) -> None:
         beats = asyncio.create_task(_beat())
-        await serve(settings)
+        await serve(settings, listeners, admin_listeners)
         beats.cancel()
 
     service.serve = beating

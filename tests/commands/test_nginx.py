@@ -190,6 +190,21 @@ async def test_methods_and_paths(tmp_path: Path, keys: Path) -> None:
         await asyncio.to_thread(compare)
 
 
+@pytest.mark.parametrize("path", ["/jwks.json", "/a$uri;(b)'c"])
+async def test_the_start_page(tmp_path: Path, keys: Path, path: str) -> None:
+    """The 404 of / names the key directory's own set where serve does; not a path that nginx would take for more."""
+    async with served(keys, tmp_path / "out", "--path", path) as (port, other):
+        found = [one.partition(":")[0] for one in await asyncio.to_thread(different, port, other, "/")]
+        assert found == ([] if path == "/jwks.json" else ["content-length", "body"])
+        for key_file in (keys / "a.pem", keys / "jwks.toml"):
+            key_file.unlink()
+        out = tmp_path / "out"
+        done = await asyncio.to_thread(run, "render", keys, "--out", out, "--format", "nginx", "--path", path)
+        assert (done.returncode, done.stderr) == (0, "")
+        body = (await asyncio.to_thread(ask, port, "/")).body
+        assert json.loads(body)["detail"] == "Nothing is served at this path."
+
+
 async def test_a_rotation_needs_no_reload(tmp_path: Path, keys: Path) -> None:
     """During renderings, each answer has the digest of its own bytes, none is lost, and the newest set arrives."""
     out = tmp_path / "out"

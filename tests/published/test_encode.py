@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import pytest
 from hypothesis import example, given
@@ -24,7 +25,7 @@ FRESH = st.builds(Freshness, st.integers(0), TIMES, TIMES)
 PAGES = st.builds(Representation, st.lists(VARIANTS, max_size=3).map(tuple), FRESH)
 EDITIONS = st.builds(
     Edition,
-    pages=st.dictionaries(st.text(max_size=20), PAGES, max_size=4),
+    pages=st.dictionaries(st.text(max_size=20), PAGES, max_size=4).map(MappingProxyType),
     awaited=st.frozensets(st.text(max_size=20), max_size=3),
 )
 
@@ -113,7 +114,8 @@ def test_any_bytes(data: bytes) -> None:
 @given(st.data())
 def test_any_damage(data: st.DataObject) -> None:
     """An edition of which any byte was changed gives an edition that is written so, or the coded error."""
-    written = bytearray(to_bytes(Edition(pages={"/keys": published().pages["/.well-known/jwks.json"]})))
+    pages = MappingProxyType({"/keys": published().pages["/.well-known/jwks.json"]})
+    written = bytearray(to_bytes(Edition(pages=pages)))
     at = data.draw(st.integers(0, len(written) - 1))
     written[at] = data.draw(st.integers(0, 255))
     try:

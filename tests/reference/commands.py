@@ -10,7 +10,8 @@ import pytest
 from jwks_server import cli as program
 from jwks_server.cli import cli
 from jwks_server.keys.policy import MAX_SECONDS
-from jwks_server.options.option import Command, Group, Mode, Network, Option, Parameter
+from jwks_server.options.help import Command
+from jwks_server.options.option import Group, Mode, Network, Option, Parameter
 from jwks_server.options.table import JSON, KEY_OPTIONS
 
 # What stands for a value that has no range or choices of its own.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from sites import GET, read_reply, statuses
-from support import HANG_SECONDS, SCRIPT, key, public_pem, serving
+from support import HANG_SECONDS, SCRIPT, key, public_pem, run, serving
 
 _LAST = GET[:-2] + b"Connection: close\r\n\r\n"
 
@@ -203,17 +203,76 @@ async def test_descriptor_without_a_parent(keys: Path) -> None:
         assert await server.end() == 0
 
 
-@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-async def test_kernel_without_ipv6(keys: Path, tmp_path: Path, loop: str) -> None:
-    """An address for which the kernel has no sockets is an error, although the event loop passes over it."""
+async def test_kernel_without_ipv6(keys: Path, tmp_path: Path) -> None:
+    """An address for which the kernel has no sockets is an error; of a name's addresses, the others are enough."""
     (tmp_path / "sitecustomize.py").write_text(
-        "import asyncio, uvloop\n"
-        "class Nothing:\n    sockets = ()\n    def close(self): pass\n"
-        "async def create_server(*arguments, **named):\n    return Nothing()\n"
-        "asyncio.BaseEventLoop.create_server = create_server\n"
-        "class Loop(uvloop.Loop):\n    create_server = create_server\n"
-        "uvloop.new_event_loop = Loop\n"
+        "import errno, os, socket\n"
+        "class Socket(socket.socket):\n"
+        "    def __init__(self, family=-1, *rest, **more):\n"
+        "        if family == socket.AF_INET6:\n"
+        "            raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))\n"
+        "        super().__init__(family, *rest, **more)\n"
+        "socket.socket = Socket\n"
+        "real = socket.getaddrinfo\n"
+        "def both(host, *rest, **more):\n"
+        "    return [one for name in (['::1', '127.0.0.1'] if host == 'localhost' else [host])\n"
+        "            for one in real(name, *rest, **more)]\n"
+        "socket.getaddrinfo = both\n"
     )
-    options = (str(keys), "--bind", "[::]:0", "--admin-bind", "off", "--loop", loop)
-    line = await failure(*options, PYTHONPATH=str(tmp_path))
+    line = await failure(str(keys), "--bind", "[::]:0", "--admin-bind", "off", PYTHONPATH=str(tmp_path))
     assert b"[::]:0 can't be listened on (Address family not supported by protocol)" in line
+    async with serving(keys, "--bind", "localhost:0", PYTHONPATH=str(tmp_path)) as server:
+        assert (await server.log("listening"))["address"].startswith("127.0.0.1:")
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+@pytest.mark.parametrize("flag", ["--bind", "--admin-bind"])
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+async def test_a_taken_address_is_told_before_anything_else(
+    keys: Path, tmp_path: Path, kind: str, flag: str, loop: str
+) -> None:
+    """No key is read and nothing is logged: the only line names the address and has the code."""
+    with socket.socket(socket.AF_UNIX) if kind == "unix" else socket.socket() as used:
+        used.bind(str(tmp_path / "a.sock") if kind == "unix" else ("127.0.0.1", 0))
+        used.listen()
+        address = f"unix:{tmp_path}/a.sock" if kind == "unix" else f"127.0.0.1:{used.getsockname()[1]}"
+        other = "--admin-bind" if flag == "--bind" else "--bind"
+        done = await asyncio.to_thread(run, "serve", keys / "none", flag, address, other, "127.0.0.1:0", "--loop", loop)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"jwks-server: {address} can't be listened on (Address already in use); choose another with {flag}. "
+        "[listen-failed]\n"
+    )
+
+
+async def test_an_address_that_is_taken_meanwhile(keys: Path) -> None:
+    """Two processes can bind the same port before one of them listens; the other one then ends with the same error."""
+    program = (
+        "import socket, sys\n"
+        "from jwks_server.serving import sockets\n"
+        "real = sockets.taken\n"
+        "def late(address, how):\n"
+        "    found = real(address, how)\n"
+        "    for one in found:\n"
+        "        first = socket.socket()\n"
+        "        first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n"
+        "        first.bind(one.getsockname())\n"
+        "        first.listen()\n"
+        "        kept.append(first)\n"
+        "    return found\n"
+        "kept = []\n"
+        "sockets.taken = late\n"
+        "sys.argv = ['jwks-server', *sys.argv[1:]]\n"
+        "from jwks_server import cli\n"
+        "cli.main()\n"
+    )
+    for loop in ("uvloop", "asyncio"):
+        arguments = ["serve", str(keys), "--bind", "127.0.0.1:0", "--admin-bind", "off", "--loop", loop]
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", program, *arguments), stderr=asyncio.subprocess.PIPE
+        )
+        async with asyncio.timeout(HANG_SECONDS):
+            _, stderr = await process.communicate()
+        assert process.returncode == 1
+        assert b"Traceback" not in stderr
+        assert b"(Address already in use); choose another with --bind. [listen-failed]" in stderr.splitlines()[-1]

@@ -152,6 +152,28 @@ async def test_unknown_path(client: Client, target: str) -> None:
     await expect_problem(await client.post(target), 404, "not-found")
 
 
+async def test_the_start_page_names_the_root_issuer(client: Client, catalog: Catalog, entry: Entry) -> None:
+    """The 404 of / says where the key directory's own set is, for as long as there is one, and names no other."""
+
+    async def details() -> set[str]:
+        found = set()
+        for reply in (await client.get("/"), await client.get("/?a=b"), await client.post("/")):
+            await expect_problem(reply, 404, "not-found")
+            found.add((await reply.json())["detail"])
+        return found
+
+    named = {f"Nothing is served at this path; the JWK Set is at {PATH}."}
+    assert await details() == named
+    acme = Entry(entry.keyset, pages("/acme", entry.keyset, Endpoint(PATH)))
+    catalog.publish({"/": None, "/acme": acme})
+    assert await details() == {"Nothing is served at this path."}
+    catalog.publish({}, frozenset({"/"}))
+    assert await details() == {"Nothing is served at this path."}
+    catalog.publish({"/": entry})
+    assert await details() == named
+    assert (await (await client.get("/nothing")).json())["detail"] == "Nothing is served at this path."
+
+
 async def test_nothing_loaded_yet(aiohttp_client: AiohttpClient) -> None:
     """Before a set is loaded the answer is 503, with the time to try again."""
     client = await aiohttp_client(application(Catalog(), PATH))
