@@ -465,6 +465,13 @@ class NoKeySet(Problem):
     status = 503
 
 
+class StreamsBusy(Problem):
+    """As many status pages as are allowed are kept up to date already, or the server stops."""
+
+    code = "streams-busy"
+    status = 503
+
+
 class NotReady(Problem):
     """The server is not ready for traffic: no set is loaded yet, or the process is draining."""
 
