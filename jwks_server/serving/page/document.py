@@ -9,7 +9,6 @@ from jwks_server.serving.page.html import Html, element, join
 from jwks_server.serving.page.issuer import issuer
 from jwks_server.serving.page.moments import day, moment
 from jwks_server.serving.page.outline import Query, Shown, Survey
-from jwks_server.serving.page.sections import section
 from jwks_server.serving.page.timeline import legend, patterns
 from jwks_server.serving.slices import Steps
 
@@ -20,14 +19,14 @@ def issuers(survey: Survey, asked: Query, shown: Shown, now: float) -> Steps[Htm
     for path in shown.paths:
         written.append((yield from issuer(path, survey.facts[path], survey.outlines[path], now)))
         yield
-    return section(
-        "issuers",
-        "Issuers",
+    return element(
+        "div",
         element("p", _found(survey, asked, shown), class_="minor"),
         legend() if written else None,
         *written,
         _pager(asked, shown),
-        now=now,
+        id="issuers",
+        data_now=f"{now:.3f}",
     )
 
 
@@ -71,17 +70,17 @@ def _page(text: str, number: int) -> str:
 
 
 def search(text: str) -> Html:
-    """Write the search, which needs no script. It is no part of the list, so that an event never takes the focus."""
+    """Write the search, which needs no script. It is no part of the list, which events replace."""
     field = element("input", id="q", name="q", type="search", value=text, autocomplete="off", maxlength=200)
     label = element("label", "Issuers with this in their path", for_="q")
     return element("form", label, field, element("button", "Search"), action="./", method="get", role="search")
 
 
-def document(sections: Sequence[Html], asked: Query, started: float, now: float) -> Html:
+def document(parts: Sequence[Html], asked: Query, started: float, now: float) -> Html:
     """Write the page.
 
     Args:
-        sections: Its sections; the search comes before the last one.
+        parts: What events can replace; the last one is the list of the issuers.
         asked: The query.
         started: When the program began, in seconds since the epoch.
         now: In seconds since the epoch.
@@ -125,12 +124,19 @@ def document(sections: Sequence[Html], asked: Query, started: float, now: float)
         element("a", "/metrics", href="metrics"),
         " · Times are in UTC.",
     )
+    listed = element(
+        "section",
+        element("h2", "Issuers", id="issuers-title"),
+        search(asked.text),
+        parts[-1],
+        aria_labelledby="issuers-title",
+    )
     body = element(
         "body",
         element("a", "Skip to the issuers", href="#issuers", class_="skip"),
         patterns(),
         banner,
-        element("main", *sections[:-1], search(asked.text), sections[-1]),
+        element("main", *parts[:-1], listed),
         footer,
         data_at=utc(now),
     )

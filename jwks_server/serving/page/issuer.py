@@ -10,7 +10,7 @@ from jwks_server.keys.verdict import Verdict
 from jwks_server.serving.page.html import Html, element, join
 from jwks_server.serving.page.life import moments, phase, word
 from jwks_server.serving.page.moments import moment
-from jwks_server.serving.page.outline import Outline
+from jwks_server.serving.page.outline import WORST, Outline
 from jwks_server.serving.page.table import table
 from jwks_server.serving.page.timeline import axis, bar
 from jwks_server.serving.slices import Facts, Steps
@@ -19,22 +19,18 @@ from jwks_server.serving.slices import Facts, Steps
 MAX_ROWS = 100
 _KEY_COLUMNS = {"key": "Key", "stage": "Stage", "line": axis(), "next": "Next"}
 _FILE_COLUMNS = {"file": "File", "verdict": "Verdict", "what": "What it means, and the way out"}
-# What needs attention comes first.
-_ORDER = ("refused", "kept", "duplicate", "revoked", "removed")
+# With one of these the files are shown at once.
+_OPEN = WORST[:3]
 
 
 def issuer(path: str, facts: Facts, outline: Outline, now: float) -> Steps[Html]:
     """Write about an issuer."""
     name = "i" + hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    evaluation = facts.evaluation
-    served = evaluation.served if evaluation else None
-    keyset = evaluation.keyset if evaluation and evaluation.decided_at is not None else None
-    keys = (*(served.keys if served else ()), *(keyset.pending if keyset else ()))
+    keys, files = outline.keys, outline.files
     rows = []
     for key in keys[:MAX_ROWS]:
         rows.append(_key(key, now))
         yield
-    files = _worst_first(evaluation.verdicts if evaluation else ())
     lines = []
     for verdict in files[:MAX_ROWS]:
         lines.append(_file(verdict, now))
@@ -117,13 +113,8 @@ def _files(name: str, path: str, files: Sequence[Verdict], rows: Sequence[Sequen
         element("summary", f"Files: {told}", id=f"{name}-files"),
         table(f"Files of {path}", _FILE_COLUMNS, rows, class_="files"),
         _more(len(files)),
-        open=any(one.outcome in _ORDER[:3] for one in files),
+        open=any(one.outcome in _OPEN for one in files),
     )
-
-
-def _worst_first(verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
-    ranks = {outcome: rank for rank, outcome in enumerate(_ORDER)}
-    return sorted(verdicts, key=lambda one: ranks.get(one.outcome, len(ranks)))
 
 
 def _file(verdict: Verdict, now: float) -> Sequence[object]:

@@ -15,8 +15,8 @@ _UNITS = ((_DAY, "d", _HOUR, "h"), (_HOUR, "h", _MINUTE, "min"), (_MINUTE, "min"
 _LONG_DAYS = 30
 
 # The time line's scale is logarithmic on both sides: minutes and months both have room.
-_UNIT_SECONDS = 60.0
-_REACH_SECONDS = 366.0 * _DAY
+_UNIT_SECONDS = 300.0
+_REACH_SECONDS = 90.0 * _DAY
 TICKS = ((_HOUR, "1 h"), (_DAY, "1 d"), (7 * _DAY, "7 d"), (30 * _DAY, "30 d"))
 
 

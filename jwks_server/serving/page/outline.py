@@ -2,12 +2,16 @@
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from jwks_server.keys.keyset import Key
+from jwks_server.keys.lint import OF_THE_SET
+from jwks_server.keys.verdict import Verdict
 from jwks_server.serving.page.life import moments
 from jwks_server.serving.slices import Facts, Steps
+from jwks_server.stats import IssuerReload
 
 PAGE_ISSUERS = 20
 _MAX_QUERY, _MAX_DIGITS = 200, 9
@@ -43,12 +47,18 @@ class Outline(NamedTuple):
         upcoming: What becomes of its keys.
         stages: The number of its keys by stage.
         publishes: Whether it has a set.
+        keys: Its keys, in or before its set.
+        files: The verdicts, the worst first.
+        reload: Its last reload.
     """
 
     notes: tuple[Note, ...]
     upcoming: tuple[Upcoming, ...]
     stages: Counter[str]
     publishes: bool
+    keys: tuple[Key, ...]
+    files: tuple[Verdict, ...]
+    reload: IssuerReload | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,6 +117,8 @@ class Shown(NamedTuple):
 
 
 LEVELS = ("error", "warning")
+# The verdicts that ask for something, the worst first.
+WORST = ("refused", "kept", "duplicate", "revoked", "removed")
 
 
 def query(text: str, page: str) -> Query:
@@ -128,17 +140,21 @@ def outline(issuer: str, facts: Facts) -> Steps[Outline]:
         upcoming += (Upcoming(at, issuer, key.kid, becomes) for at, becomes in moments(key))
         yield
     notes = [Note("error", one.code, "", one.message) for one in facts.faults]
-    for verdict in evaluation.verdicts if evaluation else ():
+    files = sorted(evaluation.verdicts, key=_rank) if evaluation else []
+    for verdict in files:
         if verdict.error:
             level = "error" if verdict.outcome == "refused" else "warning"
             notes.append(Note(level, verdict.error.code, verdict.file, verdict.error.message, of_file=True))
         yield
-    notes += (Note("warning", *one) for one in _findings(facts))
-    return Outline(tuple(notes), tuple(upcoming), stages, facts.entry is not None)
+    for one in evaluation.findings if evaluation else ():
+        subject = "" if one.subject == OF_THE_SET else one.subject
+        notes.append(Note("warning", one.code, subject, one.reason))
+    publishes = facts.entry is not None
+    return Outline(tuple(notes), tuple(upcoming), stages, publishes, keys, tuple(files), facts.reload)
 
 
-def _findings(facts: Facts) -> Iterable[tuple[str, str, str]]:
-    return ((one.code, one.subject, one.reason) for one in (facts.evaluation.findings if facts.evaluation else ()))
+def _rank(verdict: Verdict) -> int:
+    return WORST.index(verdict.outcome) if verdict.outcome in WORST else len(WORST)
 
 
 def survey(facts: Mapping[str, Facts], outlines: Mapping[str, Outline]) -> Steps[Survey]:

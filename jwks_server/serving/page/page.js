@@ -3,8 +3,8 @@
 
 const UNITS = [[86400, "d", 3600, "h"], [3600, "h", 60, "min"], [60, "min", 1, "s"]];
 const LONG_DAYS = 30;
-const UNIT_SECONDS = 60;
-const REACH_SECONDS = 366 * 86400;
+const UNIT_SECONDS = 300;
+const REACH_SECONDS = 90 * 86400;
 const MIN_WIDTH = 0.5;
 const RETRY_MILLISECONDS = 10_000;
 

@@ -14,7 +14,7 @@ from jwks_server.stats import Reloads
 
 _EXAMPLES = 5
 _NOTE_COLUMNS = {"code": "Code", "where": "Where", "what": "What it is, and the way out"}
-_RATE_COLUMNS = {"status": "Status", "by": "Served by", "rate": "Per second", "total": "Since the start"}
+_RATE_COLUMNS = {"status": "Status", "by": "Served by", "rate": "Per second", "total": "In total"}
 
 
 def section(name: str, heading: str, *children: object, now: float, **attributes: object) -> Html:
@@ -153,7 +153,7 @@ def traffic(rates: Rates, open_now: int, now: float) -> Html:
     rows = [
         (
             str(one.status),
-            "the response cache" if one.served_by == "cache" else "the application",
+            one.served_by,
             f"{one.rate:.1f}",
             f"{one.total:,}",
         )

@@ -72,7 +72,7 @@ class View:
         ):
             facts = self._reported.facts()
             outlines = await in_slices(self._outlines.steps(facts))
-            if outlines is not self._survey.outlines:
+            if outlines != self._survey.outlines:  # by what is shown: a failing issuer is evaluated again and again
                 self._survey = await in_slices(survey(facts, outlines))
             self._surveyed = marks
         return self._survey
