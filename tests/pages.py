@@ -1,20 +1,64 @@
 """Issuers for the tests of the status page."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, TypeVar
+from html.parser import HTMLParser
+from types import MappingProxyType, SimpleNamespace
+from typing import Any, TypeVar, cast
 
+from hypothesis import strategies as st
 from support import evaluated, key, public_pem
 
 from jwks_server.errors import JwksError
 from jwks_server.keys.evaluation import Evaluation
-from jwks_server.keys.keyset import Key, read_file
+from jwks_server.keys.keyset import Key, KeySet, read_file
 from jwks_server.keys.policy import Policy
-from jwks_server.published.catalog import Entry
+from jwks_server.published.catalog import Catalog, Entry
+from jwks_server.serving.certificate import Certificate
 from jwks_server.serving.page.outline import Survey, outline, survey
 from jwks_server.serving.slices import Facts, Steps
+from jwks_server.serving.status import Reported
+from jwks_server.stats import Reloads, Traffic
 
 T = TypeVar("T")
+ANYTHING = st.text(st.characters(), max_size=80) | st.sampled_from(
+    [
+        "</td><script>alert(1)</script>",
+        '" onload="alert(1)',
+        "' x='",
+        "<!--",
+        "]]>",
+        "&lt;",
+        "a\r\n\ndata: x",
+        "\udcff",
+        "\0",
+    ]
+)
+
+
+class _Read(HTMLParser):
+    """Takes down what a browser would see."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, list[tuple[str, str | None]]]] = []
+        self.content = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, attrs))
+
+    def handle_data(self, data: str) -> None:
+        self.content += data
+
+    def handle_comment(self, data: str) -> None:
+        raise AssertionError(data)
+
+
+def read(html: str) -> _Read:
+    """Parse HTML."""
+    parser = _Read()
+    parser.feed(html)
+    parser.close()
+    return parser
 
 
 def done(steps: Steps[T]) -> T:
@@ -52,3 +96,19 @@ def facts_of(evaluation: Evaluation, faults: tuple[JwksError, ...] = ()) -> Fact
 def surveyed(facts: Mapping[str, Facts]) -> Survey:
     """Survey issuers."""
     return done(survey(facts, {path: done(outline(path, one)) for path, one in facts.items()}))
+
+
+def program(
+    catalog: Catalog | None = None, *, draining: bool = False, certificate: Certificate | None = None
+) -> Reported:
+    """Report on a program with a set, whose connections only have what the page reads."""
+    connections = _Connections(draining=draining, traffic=Traffic(), count=lambda: None)
+    if catalog is None:
+        catalog = Catalog()
+        catalog.publish({"/": Entry(KeySet((), Policy()), MappingProxyType({}))})
+    return Reported(catalog, Reloads(), cast("Any", connections), certificate, started=0.0)
+
+
+class _Connections(SimpleNamespace):
+    def __len__(self) -> int:
+        return 3

@@ -1,52 +1,10 @@
 """Whatever a text holds, it stays a text."""
 
-from html.parser import HTMLParser
-
 from hypothesis import given
-from hypothesis import strategies as st
+from pages import ANYTHING, read
 
 from jwks_server.serving.page.html import Html, element, join, text
 from jwks_server.text import printable
-
-ANYTHING = st.text(st.characters(), max_size=80) | st.sampled_from(
-    [
-        "</td><script>alert(1)</script>",
-        '" onload="alert(1)',
-        "' x='",
-        "<!--",
-        "]]>",
-        "&lt;",
-        "a\r\n\ndata: x",
-        "\udcff",
-        "\0",
-    ]
-)
-
-
-class _Read(HTMLParser):
-    """Takes down what a browser would see."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[tuple[str, list[tuple[str, str | None]]]] = []
-        self.content = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, attrs))
-
-    def handle_data(self, data: str) -> None:
-        self.content += data
-
-    def handle_comment(self, data: str) -> None:
-        raise AssertionError(data)
-
-
-def read(html: str) -> _Read:
-    """Parse HTML."""
-    parser = _Read()
-    parser.feed(html)
-    parser.close()
-    return parser
 
 
 @given(ANYTHING, ANYTHING)
