@@ -110,8 +110,8 @@ function seen() {
 
 if (globalThis.document?.getElementById("live")) {
   believe(document.getElementById("state"));
-  draw();
   setInterval(draw, 1000);
   document.addEventListener("visibilitychange", seen);
-  seen();
+  // The first paint comes first.
+  requestAnimationFrame(() => setTimeout(seen));
 }
