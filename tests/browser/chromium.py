@@ -26,6 +26,7 @@ _ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--disable-lcd-text",
 )
 _NOTE_VIOLATIONS = """
     globalThis.violations = [];

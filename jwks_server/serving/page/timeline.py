@@ -25,9 +25,9 @@ def bar(key: Key, now: float) -> Html:
     ahead = [one for one in moments(key) if one.at > now]
     return element(
         "svg",
-        *(element("line", x1=_percent(x), x2=_percent(x), y1=0, y2=24, class_="tick") for x in _ticks()),
+        _GRID,
         *(_span(one, now) for one in spans(key)),
-        element("line", x1="50%", x2="50%", y1=0, y2=24, class_="now"),
+        _NOW,
         *(
             element("circle", cx=_percent(place(one.at, now)), cy=12, r=3.5, class_="moment", data_at=f"{one.at:.3f}")
             for one in ahead[:1]
@@ -105,13 +105,16 @@ def patterns() -> Html:
     return element("svg", element("defs", pattern), class_="patterns", width=0, height=0, aria_hidden="true")
 
 
-def _ticks() -> list[float]:
-    return [place(sign * seconds, 0) for seconds, _ in TICKS for sign in (-1, 1)]
-
-
 def _percent(value: float) -> str:
     return f"{value:.2f}%"
 
 
 def _seconds(instant: float | None) -> str | None:
     return None if instant is None else f"{instant:.3f}"
+
+
+_GRID = join(
+    element("line", x1=_percent(x), x2=_percent(x), y1=0, y2=24, class_="tick")
+    for x in (place(sign * seconds, 0) for seconds, _ in TICKS for sign in (-1, 1))
+)
+_NOW = element("line", x1="50%", x2="50%", y1=0, y2=24, class_="now")
