@@ -17,7 +17,8 @@ from jwks_server.serving.slices import Facts, Steps
 
 # The most rows of a table; /status has all.
 MAX_ROWS = 100
-_KEY_COLUMNS = {"key": "Key", "stage": "Stage", "line": join((element("span", "Time line", class_="unseen"), axis())), "next": "Next"}
+_LINE = join((element("span", "Time line", class_="unseen"), axis()))
+_KEY_COLUMNS = {"key": "Key", "stage": "Stage", "line": _LINE, "next": "Next"}
 _FILE_COLUMNS = {"file": "File", "verdict": "Verdict", "what": "What it means, and the way out"}
 # With one of these the files are shown at once.
 _OPEN = WORST[:3]
