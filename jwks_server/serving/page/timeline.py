@@ -113,8 +113,14 @@ def _seconds(instant: float | None) -> str | None:
     return None if instant is None else f"{instant:.3f}"
 
 
-_GRID = join(
-    element("line", x1=_percent(x), x2=_percent(x), y1=0, y2=24, class_="tick")
-    for x in (place(sign * seconds, 0) for seconds, _ in TICKS for sign in (-1, 1))
+# One shape for all ticks: on a page there are many time lines.
+_TICKS = "".join(f"M{place(sign * seconds, 0):.2f} 0V24" for seconds, _ in TICKS for sign in (-1, 1))
+_GRID = element(
+    "svg",
+    element("path", d=_TICKS, class_="tick"),
+    width="100%",
+    height=24,
+    viewBox="0 0 100 24",
+    preserveAspectRatio="none",
 )
 _NOW = element("line", x1="50%", x2="50%", y1=0, y2=24, class_="now")
