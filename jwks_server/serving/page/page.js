@@ -56,6 +56,8 @@ function draw() {
   }
 }
 
+const spots = (element) => [...element.querySelectorAll("a, summary")];
+
 // What the reader has opened or is at stays as it is.
 function replace(html) {
   const template = document.createElement("template");
@@ -66,9 +68,10 @@ function replace(html) {
     const summary = next.querySelector(`#${CSS.escape(old.firstElementChild.id)}`);
     if (summary) summary.parentElement.open = old.open;
   }
-  const focused = before.contains(document.activeElement) ? document.activeElement.id : "";
+  const focused = spots(before).indexOf(document.activeElement);
+  const { id } = document.activeElement;
   before.replaceWith(next);
-  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+  if (focused >= 0) (document.getElementById(id) ?? spots(next)[focused])?.focus({ preventScroll: true });
   believe(next);
 }
 
