@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from support import ROOT
 
 from jwks_server.serving.page.assets import PATHS, load
@@ -28,3 +29,28 @@ def test_nothing_comes_from_elsewhere() -> None:
     for one in load().values():
         assert re.findall(rb"(?:https?:)?//[\w.-]+\.\w+", one.data.replace(b"http://www.w3.org/2000/svg", b"")) == []
         assert b"@import" not in one.data
+
+
+def _luminance(color: str) -> float:
+    digits = color if len(color) == 6 else "".join(2 * one for one in color)
+    parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize(("number", "theme"), [(0, "light"), (1, "dark")])
+def test_contrast(number: int, theme: str) -> None:
+    """Texts have the contrast of WCAG's level AA in both themes, and so have drawings, which no checker looks at."""
+    css = load()["/page.css"].data.decode()
+    block = re.findall(r":root \{(.*?)\}", css, re.DOTALL)[number]
+    colors = dict(re.findall(r"--([\w-]+): #(\w+);", block))
+    ground = _luminance(colors["card"])
+
+    def contrast(name: str) -> float:
+        darker, lighter = sorted((_luminance(colors[name]), ground))
+        return (lighter + 0.05) / (darker + 0.05)
+
+    texts = ("ink", "minor", "link", "pending", "good", "bad", "warning")
+    assert {name: one for name in texts if (one := contrast(name)) < 4.5} == {}, theme
+    drawings = ("published", "safe", "retiring", "gone", "now")
+    assert {name: one for name in drawings if (one := contrast(name)) < 3} == {}, theme
