@@ -32,7 +32,7 @@
     `-- Problem                    one request; an RFC 9457 problem document
         |-- BadRequest, NotFound, MethodNotAllowed, NotAcceptable, RequestTimeout, PreconditionFailed
         |-- HeadTooLarge, HostNotServed, VersionUnsupported
-        `-- InternalError, NoKeySet, NotReady
+        `-- InternalError, NoKeySet, NotReady, StreamsBusy
 
 A ``code`` is stable: logs, metrics, the command line, HTTP and README.md use the same one. A message says
 the rule that was broken and the way out; it never holds key material.
