@@ -18,7 +18,7 @@ BUILD = ROOT / "build" / "screenshots"
 DOCUMENTED = {"light-1280": "status-page-light", "dark-1280": "status-page-dark", "light-360": "status-page-telephone"}
 DOCS = ROOT / "docs" / "images"
 MAX_BYTES = 150_000
-_TALL = {360: 1500, 768: 1300, 1280: 1180}
+_TALL = {360: 2050, 768: 1300, 1280: 1180}
 _FOUND = b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
 _NOT_FOUND = _FOUND.replace(b"jwks.json", b"nothing")
 
