@@ -7,7 +7,7 @@ WHEEL_CHECK := build/wheel-check
 # Most tests wait for a server or a deadline and not for a core, so four at once keep two cores busy.
 AT_ONCE := -n 4 --dist worksteal
 
-.PHONY: help run test check lint workflows fmt types layers docs coverage wheel-test dist lock reference image-test sbom clients conformance bench rollouts systemd mutants clean
+.PHONY: help run test check lint workflows fmt types layers docs coverage wheel-test dist lock reference image-test sbom clients conformance bench rollouts systemd browser screenshots mutants clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -88,7 +88,7 @@ sbom: $(VENV)/dev ## List the wheel and its dependencies in build/sbom.cdx.json 
 	$(BIN)/pip --python build/sbom install --quiet dist/*.whl
 	$(BIN)/cyclonedx-py environment --output-reproducible --output-file build/sbom.cdx.json build/sbom/bin/python
 
-$(VENV)/run $(VENV)/test $(VENV)/clients $(VENV)/docs $(VENV)/dev: $(VENV)/%: pyproject.toml
+$(VENV)/run $(VENV)/test $(VENV)/clients $(VENV)/docs $(VENV)/browser $(VENV)/dev: $(VENV)/%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable ".$(if $(filter-out run,$*),[$*])"
 	touch $@
@@ -100,6 +100,14 @@ clients: $(VENV)/clients ## Run real JWKS clients from PyPI, and from npm if it 
 # About a minute. Needs root, and Debian's systemd-container; where it can't boot a machine, the tests are skipped.
 systemd: $(VENV)/dev ## Test the units in a machine with a real systemd.
 	$(BIN)/python -m pytest -m booted
+
+# About a minute. Needs Debian's chromium; where it is missing, the tests are skipped. axe-core is the checker of accessibility.
+browser: $(VENV)/browser ## Look at the status page with Chromium.
+	! command -v npm >/dev/null || (cd tests/browser && npm install $(NPM_FLAGS)) || rm -rf tests/browser/node_modules
+	$(BIN)/python -m pytest -m browser
+
+screenshots: $(VENV)/browser ## Take pictures of the status page, for build/ and for the documentation. Needs chromium.
+	cd tests && ../$(BIN)/python -m browser.screenshots
 
 # REDbot and schemathesis need other versions of some libraries, so they have a venv of their own.
 conformance: $(VENV)/test ## Run REDbot and schemathesis against the server.
@@ -122,4 +130,4 @@ mutants: $(VENV)/dev ## Put small faults into a copy of the program, and check t
 	cd tests && ../$(BIN)/python -m mutants.run
 
 clean: ## Remove the venv and everything that was built.
-	rm -rf $(VENV) build dist tests/clients/js/node_modules
+	rm -rf $(VENV) build dist tests/clients/js/node_modules tests/browser/node_modules

@@ -33,7 +33,7 @@
     `-- Problem                    one request; an RFC 9457 problem document
         |-- BadRequest, NotFound, MethodNotAllowed, NotAcceptable, RequestTimeout, PreconditionFailed
         |-- HeadTooLarge, HostNotServed, VersionUnsupported
-        `-- InternalError, NoKeySet, NotReady
+        `-- InternalError, NoKeySet, NotReady, StreamsBusy
 
 A ``code`` is stable: logs, metrics, the command line, HTTP and docs/reference/error-codes.md use the same
 one. A message says the rule that was broken and the way out; it never holds key material.
@@ -481,6 +481,13 @@ class NoKeySet(Problem):
     """No key set has been loaded yet."""
 
     code = "no-key-set"
+    status = 503
+
+
+class StreamsBusy(Problem):
+    """As many status pages as are allowed are kept up to date already, or the server stops."""
+
+    code = "streams-busy"
     status = 503
 
 

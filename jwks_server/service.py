@@ -146,6 +146,7 @@ async def serve(settings: Settings, listeners: Sequence[Listener], admin_listene
                     Reported(catalog, reloads, connections, certificate),
                     how.admin_hosts,
                     per_issuer=how.metrics_per_issuer,
+                    stopping=ending.asked,
                 ),
                 replace(settings.limits, max_connections=_ADMIN_CONNECTIONS),
                 Traffic(),

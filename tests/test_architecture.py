@@ -32,7 +32,7 @@ def test_every_folder_is_described() -> None:
     parts = PAGE.partition("\n## The parts\n")[2].partition("\n## ")[0]
     folders = {one for one in modules_of_the_package() if one.endswith("/")}
     assert folders
-    assert folders <= set(re.findall(r"`(jwks_server/\w+/)`", parts))
+    assert folders <= set(re.findall(r"`(jwks_server/[\w/]+/)`", parts))
 
 
 def test_every_decision_is_in_the_index() -> None:

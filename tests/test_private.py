@@ -35,7 +35,7 @@ from jwks_server.keys.policy import Policy
 from jwks_server.published.freshness import Freshness
 from jwks_server.published.representation import render
 
-PRIVATE_MEMBERS = [b'"%b"' % name for name in (b"d", b"p", b"q", b"dp", b"dq", b"qi", b"oth", b"k", b"priv")]
+PRIVATE_MEMBERS = [b'"%b":' % name for name in (b"d", b"p", b"q", b"dp", b"dq", b"qi", b"oth", b"k", b"priv")]
 EVERY_KIND = Policy(allow=frozenset(name for name, kind in KINDS.items() if kind.optional))
 RUN = 9
 
@@ -133,14 +133,16 @@ async def test_nothing_the_server_sends_or_logs_holds_a_private_key(tmp_path: Pa
             output += await raw(server.port, line + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         output += await raw(server.port, private_pem(keys["RSA"]))
         output += await raw(server.port, jwk_text(jwks["RSA"]))
-        for path in (b"/livez", b"/readyz", b"/metrics", b"/status", b"/a.pem"):
-            output += await raw(server.admin, b"GET %b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % path)
+        for path in (b"/livez", b"/readyz", b"/metrics", b"/status", b"/", b"/a.pem"):
+            output += await raw(server.admin, b"GET %b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % path)
         output += await raw(server.admin, private_pem(keys["RSA"]))
         server.process.terminate()
         await server.end()
         output += server.stderr
     assert output.count(b'"use":"sig"') == 2 * len(PUBLISHABLE_KINDS)
     assert output.count(b"file-refused") >= len(keys)
+    assert b"</html>" in output
+    assert b'"verdict": "refused"' in output
     assert output.count(b"[jwk-malformed]" if b"[jwk-malformed]" in output else b'"jwk-malformed"') >= 2 * len(keys)
     for private in (*keys.values(), *jwks.values()):
         assert not leaks(output, private)

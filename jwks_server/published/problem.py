@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from jwks_server.errors import MethodNotAllowed, NoKeySet, NotFound, Problem
+from jwks_server.errors import MethodNotAllowed, NoKeySet, NotFound, Problem, StreamsBusy
 from jwks_server.published.representation import CORS, NO_SNIFFING
 
 ALLOW = "GET, HEAD, OPTIONS"
@@ -18,6 +18,8 @@ PREFLIGHT = {
     "Access-Control-Max-Age": "86400",
 }
 _RETRY_AFTER_SECONDS = "1"
+# Somebody is looking at the pages that are open.
+_STREAM_RETRY_AFTER_SECONDS = "10"
 
 
 def nothing_here(jwks_path: str = "") -> NotFound:
@@ -55,5 +57,7 @@ def _own_fields(error: Problem) -> Mapping[str, str]:
             return {"Allow": error.allow}
         case NoKeySet():
             return {"Retry-After": _RETRY_AFTER_SECONDS}
+        case StreamsBusy():
+            return {"Retry-After": _STREAM_RETRY_AFTER_SECONDS}
         case _:
             return {}

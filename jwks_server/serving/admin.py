@@ -1,8 +1,10 @@
-"""The admin application, on a listener of its own: liveness, readiness, metrics, status."""
+"""The admin application, on a listener of its own: liveness, readiness, metrics, status, and a page for people."""
 
-from collections.abc import Collection, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
@@ -17,17 +19,28 @@ from jwks_server.threads import in_thread
 
 if TYPE_CHECKING:
     from jwks_server.serving.metrics import Metrics
+    from jwks_server.serving.page.site import Site
+
+T = TypeVar("T")
 
 ENDPOINTS = ("/livez", "/readyz", "/metrics", "/status")
+PAGE = ("/", "/events", "/page.css", "/page.js", "/page.svg")
 
 
-def application(reported: Reported, hosts: Collection[str] = (), *, per_issuer: bool = False) -> web.Application:
+def application(
+    reported: Reported,
+    hosts: Collection[str] = (),
+    *,
+    per_issuer: bool = False,
+    stopping: asyncio.Event | None = None,
+) -> web.Application:
     """Make the application.
 
     Args:
         reported: What the answers report on.
         hosts: The names, in lower case, under which it answers besides IP addresses and localhost.
         per_issuer: As in ``Metrics``.
+        stopping: Set when the server stops, which ends the event streams.
     """
 
     async def livez(_request: web.Request) -> Response:
@@ -38,37 +51,65 @@ def application(reported: Reported, hosts: Collection[str] = (), *, per_issuer: 
             raise NotReady(reason)
         return _text("ok\n")
 
-    page: Metrics | None = None
+    scraped = _once(partial(_load_metrics, reported, per_issuer=per_issuer))
+    site = _once(partial(_load_site, reported, stopping or asyncio.Event()))
     report = Status(reported)
 
-    def load() -> "Metrics":
-        from jwks_server.serving.metrics import Metrics  # noqa: PLC0415 - its library is loaded at the first scrape
-
-        return Metrics(reported, per_issuer=per_issuer)
-
     async def metrics(request: web.Request) -> Response:
-        nonlocal page
-        if page is None:
-            page = await in_thread(load)
-        parts, content_type = await page.expose(request.headers.get("Accept", ""))
-        return await _compressible(request, parts, content_type)
+        parts, content_type = await (await scraped()).expose(request.headers.get("Accept", ""))
+        return await _compressible(request, parts, {hdrs.CONTENT_TYPE: content_type, **_NO_STORE})
 
     async def status(request: web.Request) -> Response:
-        return await _compressible(request, await report.document(), "application/json")
+        fields = {hdrs.CONTENT_TYPE: "application/json", **_NO_STORE}
+        return await _compressible(request, await report.document(), fields)
+
+    async def page(request: web.Request) -> web.StreamResponse:
+        answer = await (await site()).answer(request)
+        if isinstance(answer, web.StreamResponse):
+            return answer
+        body, fields = answer
+        return await _compressible(request, [body], fields)
 
     app = web.Application(middlewares=[_private, problems, _only_for(hosts)])
-    for path, handler in zip(ENDPOINTS, (livez, readyz, metrics, status), strict=True):
+    handlers = (livez, readyz, metrics, status, *(page for _ in PAGE))
+    for path, handler in zip((*ENDPOINTS, *PAGE), handlers, strict=True):
         app.router.add_get(path, handler)
         app.router.add_route("*", path, _no_method)
     app.router.add_route("*", "/{anything:.*}", _nothing)
     return app
 
 
+def _load_metrics(reported: Reported, *, per_issuer: bool) -> "Metrics":
+    from jwks_server.serving.metrics import Metrics  # noqa: PLC0415 - its library is loaded at the first scrape
+
+    return Metrics(reported, per_issuer=per_issuer)
+
+
+def _load_site(reported: Reported, stopping: asyncio.Event) -> "Site":
+    from jwks_server.serving.page.site import Site  # noqa: PLC0415 - as above, when the page is first asked for
+
+    return Site(reported, stopping)
+
+
+def _once(load: Callable[[], T]) -> Callable[[], Awaitable[T]]:
+    """Load something in a thread when it is first needed; all get the same one."""
+    loaded: list[T] = []
+
+    async def get() -> T:
+        if not loaded:
+            one = await in_thread(load)
+            if not loaded:  # another request came meanwhile
+                loaded.append(one)
+        return loaded[0]
+
+    return get
+
+
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
-async def _compressible(request: web.Request, parts: Sequence[Part], content_type: str) -> Response:
-    headers = {"Content-Type": content_type, "Vary": hdrs.ACCEPT_ENCODING, **_NO_STORE}
+async def _compressible(request: web.Request, parts: Sequence[Part], fields: Mapping[str, str]) -> Response:
+    headers = {**fields, hdrs.VARY: hdrs.ACCEPT_ENCODING}
     if negotiation.accepts("gzip", request.headers.getall(hdrs.ACCEPT_ENCODING, [])):
         return Response(body=await gzipped(parts), headers={**headers, "Content-Encoding": "gzip"})
     return Response(body=b"".join(part.data for part in parts), headers=headers)
@@ -115,4 +156,4 @@ async def _no_method(_request: web.Request) -> Response:
 
 
 async def _nothing(_request: web.Request) -> Response:
-    raise NotFound(f"The admin listener serves {', '.join(ENDPOINTS)}.")
+    raise NotFound(f"The admin listener serves {', '.join(ENDPOINTS)}, and a page for people at /.")

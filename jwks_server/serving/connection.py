@@ -168,7 +168,7 @@ class HttpConnection(OpenConnection):
             self._recorder = RecordingTransport(self._wire, self._finish)
             self._bridge = Bridge(self._connections.server, self._connections.limits, self)
             self._bridge.connection_made(cast("asyncio.Transport", self._recorder))
-        if self._recorder and not self._last:
+        if self._recorder and self._connections.learns and not self._last:
             self._recorder.begin()
         self._bridge.data_received(relevant(request))
 

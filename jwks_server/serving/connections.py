@@ -124,6 +124,11 @@ class Connections:
         if self.finishing and not len(self):
             self._empty.set()
 
+    @property
+    def learns(self) -> bool:
+        """Whether there is a cache; if not, no reply need be kept, and an event stream's would be kept for hours."""
+        return self._cache is not None
+
     def learn(self, request: bytes, reply: bytes, answer: Answer) -> None:
         """Let the cache learn an answer, if it may be given again."""
         if self._cache and not self.draining:

@@ -218,7 +218,7 @@ class OpenConnection(asyncio.Protocol):
         unsent = self._wire.get_write_buffer_size()
         if unsent or self.state in ENDING:
             unsent += unacknowledged(self._wire)
-        if unsent < self._unsent:
+        if unsent < self._unsent or (unsent and not self._unsent):  # an event stream may have been quiet for hours
             self.since = self._connections.time
         self._unsent = unsent
 

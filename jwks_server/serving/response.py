@@ -15,8 +15,16 @@ from jwks_server.published.freshness import Freshness
 _log = structlog.get_logger(__name__)
 
 
-class Response(web.Response):
-    """A response without the Server field, which would tell the server's and Python's versions.
+class Unnamed(web.StreamResponse):
+    """A response without the Server field, which would tell the server's and Python's versions."""
+
+    async def _prepare_headers(self) -> None:
+        await super()._prepare_headers()
+        del self.headers[hdrs.SERVER]
+
+
+class Response(Unnamed, web.Response):
+    """A whole response.
 
     Args:
         edition: The edition that it was made from; None if it was not made from the catalog.
@@ -34,10 +42,6 @@ class Response(web.Response):
         super().__init__(**arguments)
         self.edition = edition
         self.fresh = fresh
-
-    async def _prepare_headers(self) -> None:
-        await super()._prepare_headers()
-        del self.headers[hdrs.SERVER]
 
 
 def problem(error: Problem) -> Response:

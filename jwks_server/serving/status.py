@@ -101,6 +101,9 @@ def summary(reported: Reported) -> dict[str, Any]:
             "last_scan": _time(reloads.last_scan),
             "faults": {issuer: _faults(errors) for issuer, errors in reloads.faults.items()},
         },
+        "signing_too_early_until": {
+            issuer: utc(until) for issuer, until in reloads.too_early.items() if until > time.time()
+        },
     }
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from sites import GET, PATH, Site, read_reply, statuses
 from sites import site as any_site
 from support import HANG_SECONDS, certificate_pem, certify, key, private_pem
@@ -20,6 +21,8 @@ from jwks_server.published.catalog import Catalog, Entry
 from jwks_server.published.freshness import Freshness
 from jwks_server.published.representation import render
 from jwks_server.serving.certificate import Certificate
+from jwks_server.serving.connection import HttpConnection
+from jwks_server.serving.exchange import State
 
 Keys = Catalog
 Serve = Callable[..., AbstractAsyncContextManager[Site]]
@@ -546,3 +549,37 @@ async def test_large_replies_one_after_the_other(site: Serve, large: Keys) -> No
             assert (await reader.read()).partition(b"\r\n\r\n")[2] == LARGE
         writer.close()
         assert not here.traffic.timed_out
+
+
+async def test_a_long_response_has_its_whole_write_deadline() -> None:
+    """However long a response has gone on, the deadline counts from when its client stopped reading; none is kept."""
+    ready, go = asyncio.Event(), asyncio.Event()
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        ready.set()
+        await go.wait()
+        with suppress(ConnectionError):
+            await response.write(b"x" * 2**24)
+        return response
+
+    app = web.Application()
+    app.router.add_get("/", stream)
+    async with any_site(Catalog(), app=app, cached=False, write_timeout=1000) as here:
+        with socket.create_connection(("127.0.0.1", here.port)) as lazy:
+            lazy.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            await ready.wait()
+            (one,) = here.connections.open
+            assert isinstance(one, HttpConnection)
+            one.since -= 5000
+            go.set()
+            while one.state is not State.STALLED:
+                await asyncio.sleep(0)
+            one.expire()
+            assert here.traffic.timed_out == {}
+            one.since -= 5000
+            one.expire()
+            assert here.traffic.timed_out == {"write": 1}
+            assert one._recorder  # noqa: SLF001 - memory
+            assert one._recorder.end() == b""  # noqa: SLF001

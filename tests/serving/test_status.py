@@ -68,3 +68,10 @@ async def test_document_names_faults() -> None:
     assert (await told_by(program))["reload"]["faults"] == {
         "/": [{"code": "directory-missing", "reason": "There is no directory."}]
     }
+
+
+async def test_document_says_who_signs_too_early(catalog: Catalog) -> None:
+    """An issuer whose keys were all replaced is named until one is safe to sign with."""
+    program = reported(catalog)
+    program.reloads.too_early = {"/acme": 4e9, "/past": 1.0}
+    assert (await told_by(program))["signing_too_early_until"] == {"/acme": "2096-10-02T07:06:40.000Z"}
