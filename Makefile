@@ -52,13 +52,15 @@ coverage: $(VENV)/dev ## Run the tests and fail below the coverage floor (lines 
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-# The wheel is what is released, so the tests also run where the source folder can't be imported.
+# The wheel is what is released, so the tests also run where the source folder can't be imported, and with another Python
+# if WHEEL_PYTHON names one.
+WHEEL_PYTHON ?= $(PYTHON)
 wheel-test: $(VENV)/dev ## Build the wheel, install it elsewhere and run the tests against it.
 	rm -rf $(WHEEL_CHECK) dist
 	$(BIN)/python -m build --wheel --outdir dist
 	mkdir -p $(WHEEL_CHECK)
 	cp -R tests sample_keys deploy docs .github .pre-commit-config.yaml Makefile *.md *.toml $(WHEEL_CHECK)
-	$(PYTHON) -m venv $(WHEEL_CHECK)/.venv
+	$(WHEEL_PYTHON) -m venv $(WHEEL_CHECK)/.venv
 	$(WHEEL_CHECK)/.venv/bin/pip install --quiet "$$(ls dist/*.whl)[test]"
 	cd $(WHEEL_CHECK) && .venv/bin/python -m pytest $(AT_ONCE)
 

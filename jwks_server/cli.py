@@ -11,7 +11,7 @@ from click.shell_completion import shell_complete
 
 from jwks_server import __version__, console, journal
 from jwks_server.errors import ConfigError, JwksError
-from jwks_server.imports import lighten
+from jwks_server.imports import lighten, without_rich
 from jwks_server.options.command_line import changed, directory_argument, serve_options
 from jwks_server.options.completion import COMPLETE
 from jwks_server.options.help import Command, Commands
@@ -46,7 +46,8 @@ class _Lazy(click.Command):
 
     def make_context(self, *arguments: Any, **more: Any) -> click.Context:  # noqa: ANN401 - click's own signature
         """Make the context of the command itself."""
-        command: click.Command = import_module(f"jwks_server.commands.{self.name}").command
+        with without_rich():
+            command: click.Command = import_module(f"jwks_server.commands.{self.name}").command
         return command.make_context(*arguments, **more)
 
 

@@ -2,9 +2,9 @@
 
 import importlib
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.machinery import ModuleSpec
-from importlib.metadata import version
 from importlib.util import find_spec, module_from_spec
 from types import ModuleType
 
@@ -23,20 +23,30 @@ class _Package(ModuleType):
 
 
 def lighten() -> None:
-    """Make the next imports of aiohttp and structlog lighter.
+    """Make the next imports of aiohttp and structlog lighter, for the server.
 
-    aiohttp's package loads its client, which reads the system's certificate authorities at once. structlog's package
-    loads rich, if it is there, to show tracebacks in colors.
+    aiohttp's package loads its client, which reads the system's certificate authorities at once.
     """
-    if "structlog" not in sys.modules and "rich" not in sys.modules:
-        sys.modules["rich"] = None  # type: ignore[assignment]  # the import system's way to say that it isn't there
-        try:
-            importlib.import_module("structlog")
-        finally:
-            del sys.modules["rich"]
+    with without_rich():
+        importlib.import_module("structlog")
     spec = find_spec("aiohttp") if "aiohttp" not in sys.modules else None
     if isinstance(spec, ModuleSpec) and spec.loader:
+        from importlib.metadata import version  # noqa: PLC0415 - commands without aiohttp don't need it
+
         package = module_from_spec(spec)
         package.__class__ = _Package
         package.__version__ = version(spec.name)  # type: ignore[attr-defined]  # which aiohttp's modules read
         sys.modules[spec.name] = package
+
+
+@contextmanager
+def without_rich() -> Iterator[None]:
+    """Import without rich: structlog's package loads it, if it is there, to show tracebacks in colors."""
+    if "rich" in sys.modules:
+        yield
+        return
+    sys.modules["rich"] = None  # type: ignore[assignment]  # the import system's way to say that it isn't there
+    try:
+        yield
+    finally:
+        del sys.modules["rich"]

@@ -12,22 +12,33 @@ from support import HANG_SECONDS, SCRIPT, key, public_pem
 from jwks_server.journal import prefix, with_priority
 
 
-def journaled(*command: str, matches: bool = True) -> bytes:
-    """Run a command whose standard error is a stream that systemd would have connected; give what it wrote."""
+def journaled(*command: str, matches: bool = True, until: bytes = b"") -> bytes:
+    """Run a command whose standard error is a stream that systemd would have connected; give what it wrote.
+
+    Args:
+        command: The command.
+        matches: Whether the stream is the one that systemd names.
+        until: What a line has in it after which the command gets SIGTERM; nothing to let it end by itself.
+    """
     ours, theirs = socket.socketpair()
-    with ours, theirs:
-        status = os.fstat(theirs.fileno())
-        stream = f"{status.st_dev}:{status.st_ino if matches else status.st_ino + 1}"
-        subprocess.run(
-            command,
-            stderr=theirs.fileno(),
-            timeout=HANG_SECONDS,
-            env={**os.environ, "JOURNAL_STREAM": stream},
-            check=False,
-        )
-        theirs.close()
-        with ours.makefile("rb") as written:
-            return written.read()
+    with ours:
+        with theirs:
+            status = os.fstat(theirs.fileno())
+            stream = f"{status.st_dev}:{status.st_ino if matches else status.st_ino + 1}"
+            process = subprocess.Popen(command, stderr=theirs.fileno(), env={**os.environ, "JOURNAL_STREAM": stream})
+        ours.settimeout(HANG_SECONDS)
+        lines = []
+        try:
+            with ours.makefile("rb") as written:
+                for line in written:
+                    lines.append(line)
+                    if until and until in line:
+                        process.terminate()
+            process.wait(HANG_SECONDS)
+        finally:
+            process.kill()
+            process.wait()
+    return b"".join(lines)
 
 
 @pytest.mark.parametrize(
@@ -66,10 +77,10 @@ def test_errors_of_the_command_line() -> None:
 def test_log_lines(tmp_path: Path, log_format: str) -> None:
     """A line of the log has its level's priority, also in JSON."""
     (tmp_path / "a.pem").write_bytes(public_pem(key("RSA")))
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-        flags = ("--bind", address, "--log-format", log_format)
-        written = journaled(SCRIPT, "serve", str(tmp_path), *flags, "--max-age", "0").splitlines()
-    assert b"listen-failed" in written[-1]
-    assert all(line[:3] in {b"<3>", b"<4>", b"<6>"} for line in written)
+    (tmp_path / "b.pem").write_bytes(b"")
+    flags = ("--bind", "127.0.0.1:0", "--admin-bind", "off", "--log-format", log_format)
+    written = journaled(SCRIPT, "serve", str(tmp_path), *flags, until=b"serving").splitlines()
+    assert b"stopped" in written[-1]
+    assert {line[:3] for line in written} == {b"<3>", b"<6>"}
+    assert {line[:3] for line in written if b"file-refused" in line} == {b"<3>"}
     assert {line[:3] for line in written if b"key-published" in line} == {b"<6>"}

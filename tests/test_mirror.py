@@ -29,7 +29,6 @@ EXCEPTIONS = {
     "source/owned": "source/test_state.py is about it",
     "source/places": "source/test_watch.py is about it",
     "source/report": "source/test_reload.py is about it",
-    "source/way": "source/test_watch.py is about it",
     "source/remembered": "source/test_state.py is about it",
     "keys/allowed": "keys/test_assign.py is about it",
     "keys/index": "keys/test_decide.py is about it",

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from jwks_server.errors import ConfigError
+from jwks_server.source.way import real
 from jwks_server.text import reason
 
 
@@ -33,4 +34,4 @@ def _places(folder: Path) -> set[Path]:
     """List the place of a folder, and the targets of the links in it and in its folders."""
     inside = (path for pattern in ("*", "*/*") for path in folder.glob(pattern))
     links = (path for path in inside if os.path.islink(path))  # noqa: PTH114 - False, not an error, for an unreadable path
-    return {Path(os.path.realpath(path)) for path in (folder, *links)}
+    return {Path(real(path)) for path in (folder, *links)}

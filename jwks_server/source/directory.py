@@ -19,6 +19,7 @@ from jwks_server.source.passphrase import read_passphrase
 from jwks_server.source.patience import Patience
 from jwks_server.source.triggers import Files
 from jwks_server.source.volume import DATA_LINK, Arrival, Open, arrived, folders, steadily
+from jwks_server.source.way import real
 from jwks_server.text import reason
 
 T = TypeVar("T")
@@ -136,7 +137,7 @@ class Directory:
 
     def _read(self, here: Open, files: Files, *, everything: bool) -> tuple[object, Mapping[str, Seen]]:
         version = (here.identity, here.link)
-        self._arrival = arrived(here.top, self._arrival, partial(os.path.realpath, self.path))
+        self._arrival = arrived(here.top, self._arrival, partial(real, self.path))
         names = {issuer.removeprefix(ROOT) for issuer in files if issuer != ROOT}
         look_at_root = ROOT in files
         if everything or version != self._version:

@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from jwks_server.source.way import real
+
 _MOUNTS = Path("/proc/self/mountinfo")
 # proc(5): mount ID, parent ID, major:minor, the root within its filesystem, the mount point, options, a dash, the type.
 _LINE = re.compile(r"\S+ \S+ \S+ (?P<root>\S+) (?P<point>\S+) .*? - (?P<kind>\S+) ")
@@ -34,7 +36,7 @@ def table() -> tuple[Mount, ...]:
 
 def subpaths(directory: Path, mounts: Collection[Mount]) -> frozenset[str]:
     """Find the names in a directory that are mounts of their own; ``.`` is the directory itself."""
-    here = os.path.realpath(directory)
+    here = real(directory)
     points = [os.path.split(one.point) for one in mounts]
     inside = {name for folder, name in points if folder == here and name}
     bound = any(one.point == here and _TIMESTAMPED.search(one.root) for one in mounts)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from jwks_server import atomic
+from jwks_server.source.way import real
 
 # Some network filesystems have no locks. The drafts have names of their own there too, so nothing is torn.
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
@@ -35,7 +36,7 @@ class Owned:
     @property
     def target(self) -> Path:
         """Where the file is."""
-        return Path(os.path.realpath(self._path))
+        return Path(real(self._path))
 
     def close(self) -> None:
         """Let another process write the file."""

@@ -1,9 +1,12 @@
 """The way to a directory: the links and directories that a rename can change, and where it ends."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 _LINKS_FOLLOWED = 40
+_LOOKS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,14 @@ def follow(path: str) -> Way:
     above = os.path.dirname(here)  # noqa: PTH120 - as above
     places = (place_at(holder) for holder in dict.fromkeys((here, above, *holders)))
     return Way(here, tuple(filter(None, places)), tuple(steps), whole=not ahead)
+
+
+def real(path: str | Path) -> str:
+    """Resolve the links in a path. Python's own function fails if a link is removed while it looks at it."""
+    for _ in range(_LOOKS):
+        with suppress(OSError):
+            return os.path.realpath(path)
+    return os.path.abspath(path)  # noqa: PTH100 - as the others here
 
 
 def place_at(path: str) -> Place | None:
