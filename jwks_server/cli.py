@@ -135,5 +135,4 @@ def _fail(error: JwksError) -> None:
 
 
 def _complain(message: str, prefix: str = "") -> None:
-    text = f"{prefix}jwks-server: {message}"
-    click.echo("\n".join(console.wrapped(text, console.width(sys.stderr), "    ", "")), err=True)
+    console.say(f"{prefix}jwks-server: {message}")

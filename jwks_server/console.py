@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any, TextIO
 
+import click
+
 from jwks_server.errors import OutputUnusable
 from jwks_server.text import reason
 
@@ -19,6 +21,7 @@ _STDOUT, _STDERR = 1, 2
 _WIDE = frozenset("WF")
 _UNKNOWN_WIDTH = 80
 _LEFT_OUT = "..."
+_BELOW = "    "
 
 
 def open_standard_streams() -> None:
@@ -153,6 +156,11 @@ def wrapped(text: str, limit: int | None, indent: str = "", first: str | None = 
         else:
             line = f"{line} {word}" if line else word
     yield start + line
+
+
+def say(text: str) -> None:
+    """Write a message to standard error, in lines that fit it if it is a terminal."""
+    click.echo("\n".join(wrapped(text, width(sys.stderr), _BELOW, "")), err=True)
 
 
 def laid_out(cells: Iterable[str], widths: Iterable[int], limit: int | None, indent: str = "    ") -> Iterator[str]:

@@ -46,15 +46,8 @@ async def nginx(root: Path, more: str = "") -> AsyncIterator[int]:
         configuration.write_text(
             _CONFIGURATION.format(home=home, port=port, root=root, more=more, user=getpass.getuser())
         )
-        process = await asyncio.create_subprocess_exec(program, "-c", str(configuration), "-e", "stderr")
-        try:
-            async with asyncio.timeout(HANG_SECONDS):
-                await listening(port, process)
+        async with proxy(port, program, "-c", str(configuration), "-e", "stderr"):
             yield port
-        finally:
-            if process.returncode is None:
-                process.terminate()
-            await process.wait()
 
 
 def caching(port: int) -> str:
@@ -69,7 +62,21 @@ def caching(port: int) -> str:
     """
 
 
-async def listening(port: int, process: asyncio.subprocess.Process) -> None:
+@asynccontextmanager
+async def proxy(port: int, *command: str) -> AsyncIterator[None]:
+    """Run a proxy, which listens at a port."""
+    process = await asyncio.create_subprocess_exec(*command)
+    try:
+        async with asyncio.timeout(HANG_SECONDS):
+            await _listening(port, process)
+        yield
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def _listening(port: int, process: asyncio.subprocess.Process) -> None:
     """Wait until a proxy answers at its port."""
     while process.returncode is None:
         try:

@@ -57,8 +57,7 @@ def document(value: Any) -> None:  # noqa: ANN401 - any value that JSON can hold
 def faults(found: Mapping[str, JwksError]) -> None:
     """Print the fault of each issuer on standard error."""
     for issuer, error in found.items():
-        text = f"jwks-server: {printable(f'{issuer}: {error.message}')} [{error.code}]"
-        click.echo("\n".join(console.wrapped(text, console.width(sys.stderr), _BELOW, "")), err=True)
+        console.say(f"jwks-server: {printable(f'{issuer}: {error.message}')} [{error.code}]")
 
 
 def described(error: JwksError) -> Mapping[str, str]:

@@ -85,19 +85,15 @@ class Progress:
         for replica in sorted(told.keys() | self._told.keys()):
             text = told.get(replica, "is no longer there")
             if self._told.get(replica) != text:
-                _say(printable(f"{replica}: {text}"))
+                console.say(printable(f"{replica}: {text}"))
         self._told = told
         if self._gate.opens_at is not None and self._gate.opens_at != self._opens_at:
-            _say(f"every replica meets the condition; done at {utc(self._gate.opens_at)}")
+            console.say(f"every replica meets the condition; done at {utc(self._gate.opens_at)}")
         self._opens_at = self._gate.opens_at
 
 
 def _room(item: str) -> int:
     return (console.width(sys.stderr) or 0) - _BAR - _AROUND - console.columns(item)
-
-
-def _say(text: str) -> None:
-    click.echo("\n".join(console.wrapped(text, console.width(sys.stderr), "    ", "")), err=True)
 
 
 def _missing(waiting: Collection[Replica], room: int) -> str:

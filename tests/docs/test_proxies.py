@@ -1,6 +1,5 @@
 """The configurations of docs/how-to/behind-a-proxy.md work: a real server behind a real proxy."""
 
-import asyncio
 import re
 import shutil
 import socket
@@ -9,9 +8,9 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
-from nginx import listening, nginx
+from nginx import nginx, proxy
 from pages import pages
-from support import HANG_SECONDS, Running, raw, serving
+from support import Running, raw, serving
 
 PAGE = pages()["docs/how-to/behind-a-proxy.md"]
 REQUEST = b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -57,15 +56,8 @@ async def haproxy(tmp_path: Path, server: Running) -> AsyncIterator[int]:
     text = block("haproxy").replace("bind :80\n", f"bind 127.0.0.1:{port}\n")
     text = text.replace("127.0.0.1:8080", f"127.0.0.1:{server.port}").replace("port 8081", f"port {server.admin}")
     (tmp_path / "haproxy.cfg").write_text(text)
-    process = await asyncio.create_subprocess_exec(program, "-q", "-db", "-f", str(tmp_path / "haproxy.cfg"))
-    try:
-        async with asyncio.timeout(HANG_SECONDS):
-            await listening(port, process)
+    async with proxy(port, program, "-q", "-db", "-f", str(tmp_path / "haproxy.cfg")):
         yield port
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
 
 
 async def test_haproxy(tmp_path: Path, keys: Path) -> None:

@@ -4,7 +4,6 @@ import pkgutil
 from typing import NamedTuple
 
 _FILES = {"/page.css": "text/css", "/page.js": "text/javascript", "/page.svg": "image/svg+xml"}
-PATHS = tuple(_FILES)
 
 
 class Asset(NamedTuple):

@@ -91,7 +91,7 @@ def _reload(reloads: Reloads, now: float) -> Sequence[object]:
 def _watch(reloads: Reloads, now: float) -> Sequence[object]:
     pace, scan = reloads.pace, reloads.last_scan
     return (
-        "followed by events" if reloads.watch == "events" else "read again and again",
+        "followed by events" if reloads.watch == "events" else "read periodically",
         None if pace is None else _minor(f"rescan every {duration(pace.every)}: {pace.reason}"),
         None if scan is None else _minor("read as a whole ", moment(scan, now)),
     )

@@ -5,13 +5,14 @@ import re
 import pytest
 from support import ROOT
 
-from jwks_server.serving.page.assets import PATHS, load
+from jwks_server.serving.admin import PAGE
+from jwks_server.serving.page.assets import load
 
 
 def test_files_are_in_the_package() -> None:
     """Each file is there, in the wheel too, and none is large."""
     files = load()
-    assert tuple(files) == PATHS
+    assert ("/", "/events", *files) == PAGE
     assert all(0 < len(one.data) < 16_000 for one in files.values())
 
 
